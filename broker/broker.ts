@@ -1,0 +1,156 @@
+// The log, as the rest of the product sees it. Two adapters keep this contract: embedded/ (one process, durable, on
+// classic-level) and kafka/ (kafkajs and our own columnar codec). testing/broker-contract.ts is run against both.
+//
+// Reading is always read_committed. Writing is either plain (a batch to a partition, acknowledged by all replicas) or
+// transactional (batches to any partitions and consumed offsets, all or nothing, one writer per transactional id).
+
+import type { RecordBatch, RecordColumns, TopicSpec } from '../schemas/index.ts';
+
+export interface TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+export interface TopicDescription {
+  readonly name: string;
+  readonly partitions: number;
+  readonly replicationFactor: number;
+  readonly configs: Readonly<Record<string, string>>;
+}
+
+export interface PartitionOffsets {
+  readonly partition: number;
+  /** The first offset still kept. */
+  readonly logStart: number;
+  /** One past the last offset a read_committed reader can see (the last stable offset). */
+  readonly end: number;
+}
+
+export interface CommittedOffset extends TopicPartition {
+  /** The next offset to process. */
+  readonly offset: number;
+  readonly metadata: string;
+}
+
+/** Records for one partition. The broker splits them into as many log batches as the topic's size limit asks for. */
+export interface Append extends TopicPartition {
+  readonly records: RecordColumns;
+}
+
+export interface Transaction {
+  readonly appends: readonly Append[];
+  /** The consumer group whose offsets move with this transaction. */
+  readonly group: string;
+  readonly offsets: readonly CommittedOffset[];
+}
+
+/** What an append got: row i of its records is at baseOffset + i. */
+export interface AppendedAt extends TopicPartition {
+  readonly baseOffset: number;
+}
+
+export interface ReadOptions {
+  /** At most this many rows. */
+  readonly rowsMax: number;
+  /** Returns an empty batch (n = 0) when nothing came for this long; 0 returns what is at hand. */
+  readonly waitMsMax: number;
+}
+
+/** Reads one partition in offset order, read_committed, with bounded prefetch. One read at a time. */
+export interface PartitionReader extends TopicPartition {
+  /** The offset the next read begins at. */
+  readonly position: number;
+  /** The last stable offset as last heard, −1 before the first answer. Lag is end − position. */
+  readonly end: number;
+  /**
+   * The next rows. The batch is valid until the next read or seek. Position moves past aborted, control and compacted
+   * offsets too, so that it always reaches `end`.
+   * @throws OffsetOutOfRangeError when the position is before the log start or after its end.
+   */
+  read(options: ReadOptions): Promise<RecordBatch>;
+  seek(offset: number): void;
+  close(): Promise<void>;
+}
+
+/** Plain appends, each acknowledged. Never applied twice by a retry of ours. */
+export interface Writer {
+  /**
+   * @returns the offsets, in the order of `appends`, once acknowledged by the log.
+   * @throws RecordTooLargeError, RetriableError (not applied), CommitOutcomeUnknownError (perhaps applied).
+   */
+  append(appends: readonly Append[]): Promise<AppendedAt[]>;
+  close(): Promise<void>;
+}
+
+/**
+ * The one living writer of a transactional id: opening it fences every older one. Each `commit` is a whole
+ * transaction; commits are made one at a time.
+ */
+export interface TransactionalWriter {
+  readonly transactionalId: string;
+  /**
+   * Appends and offsets, all or nothing.
+   * @returns the offsets of the appends, in their order.
+   * @throws TaskMigratedError (fenced; nothing applied) · RecordTooLargeError (nothing applied) ·
+   *   RetriableError (nothing applied) · CommitOutcomeUnknownError (close this writer, open a new one, read the
+   *   committed offset: that tells). After any error but the first two the writer must be replaced.
+   */
+  commit(transaction: Transaction): Promise<AppendedAt[]>;
+  /** Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Topics whose partitions of one number belong together: one task reads that partition of all of them. */
+export interface TaskGroup {
+  readonly id: string;
+  readonly topics: readonly string[];
+}
+
+export interface AssignedTask {
+  readonly group: string;
+  readonly partition: number;
+}
+
+export interface JoinOptions {
+  readonly group: string;
+  /** Stable over restarts of one instance; used to give a returning member its old tasks. */
+  readonly instanceId: string;
+  readonly taskGroups: readonly TaskGroup[];
+  readonly sessionTimeoutMs: number;
+  /**
+   * Called with the whole new assignment after every rebalance, and with nothing when membership is lost. Advice only:
+   * safety comes from fencing.
+   */
+  readonly onAssignment: (tasks: readonly AssignedTask[]) => void;
+}
+
+export interface GroupMember {
+  readonly memberId: string;
+  leave(): Promise<void>;
+}
+
+export interface Broker {
+  readonly kind: 'embedded' | 'kafka';
+  /** @throws DependencyDownError when the log cannot be reached, saying what was tried. */
+  connect(): Promise<void>;
+  /** Topics that do not exist are absent from the answer. Without names: all topics. */
+  describeTopics(names?: readonly string[]): Promise<TopicDescription[]>;
+  /** Leaves topics that exist as they are. */
+  createTopics(specs: readonly TopicSpec[]): Promise<void>;
+  deleteTopics(names: readonly string[]): Promise<void>;
+  /** One entry a partition, in partition order. */
+  listOffsets(topic: string): Promise<PartitionOffsets[]>;
+  /** Committed positions of a group; partitions without one are absent. Waits out a pending transaction's commit. */
+  committedOffsets(
+    group: string,
+    partitions: readonly TopicPartition[],
+  ): Promise<CommittedOffset[]>;
+  /** Number of live members of a group. */
+  groupMembers(group: string): Promise<number>;
+  openReader(partition: TopicPartition, from: number): PartitionReader;
+  openWriter(): Promise<Writer>;
+  openTransactionalWriter(transactionalId: string): Promise<TransactionalWriter>;
+  joinGroup(options: JoinOptions): Promise<GroupMember>;
+  /** Idempotent. Readers, writers and members are closed with it. */
+  close(): Promise<void>;
+}

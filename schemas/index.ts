@@ -1,0 +1,44 @@
+// Contracts on the wire: topics, the columns of records and points, and every message with its codec.
+// Imports nothing but support/. Read topics.ts first, then record-batch.ts and point-batch.ts.
+
+export type {
+  Assignment,
+  BootstrapSample,
+  CentroidDelta,
+  ClusterEvent,
+  ClusterEventType,
+  DriftReport,
+  LearningMessage,
+  ModelCommand,
+  QualitySummary,
+} from './messages.ts';
+export {
+  compareVersions,
+  formatVersion,
+  generationOf,
+  type Metric,
+  type Model,
+  type ModelOrigin,
+  type ModelQuality,
+  type OffsetRange,
+  parseVersion,
+  type Version,
+} from './model.ts';
+export type { PointBatch } from './point-batch.ts';
+export {
+  type RecordBatch,
+  RecordBatchBuilder,
+  type RecordColumns,
+  type RecordHeader,
+  recordHeaders,
+  recordKey,
+  recordValue,
+} from './record-batch.ts';
+export {
+  changelogTopic,
+  type TopicName,
+  type TopicOptions,
+  type TopicSpec,
+  topicSpecs,
+  topics,
+} from './topics.ts';

@@ -1,0 +1,122 @@
+// The messages between tasks, as the code sees them. Their Avro schemas stand beside this file (*.avsc, same names,
+// same fields); codecs.ts turns one into the other. Arrays of numbers travel as little-endian bytes.
+
+import type { Model, OffsetRange } from './model.ts';
+
+/** What one task learned from [fromOffset, nextOffset) of a partition against one model version. Adds up exactly. */
+export interface CentroidDelta {
+  readonly kind: 'delta';
+  readonly modelVersion: string;
+  readonly partition: number;
+  readonly fromOffset: number;
+  readonly nextOffset: number;
+  /** Newest event time in it. */
+  readonly timestampMs: number;
+  /** Indices into the model's cluster list, touched clusters only, rising. */
+  readonly clusters: Int32Array;
+  /** Σ weight, per touched cluster (float64). */
+  readonly weights: Float64Array;
+  /** Σ weight·(x − reference), touched × dims, input units. */
+  readonly sums: Float64Array;
+  /** Σ weight·‖(x − reference)/scale‖², per touched cluster. */
+  readonly sumSquares: Float64Array;
+  /** touched × bins: Σ weight by distance to the version's centroid (clustering/distance-histogram.ts). */
+  readonly distanceHistogram: Float64Array;
+  /** A few points far from every centroid, sampled with a seed from the offsets: c × dims, input units. */
+  readonly candidates: Float32Array;
+  /** What each candidate stands for, per candidate. */
+  readonly candidateWeights: Float64Array;
+}
+
+/** Points seen before there was a model, for seeding. `values` is n × dims. */
+export interface BootstrapSample {
+  readonly kind: 'sample';
+  readonly partition: number;
+  readonly fromOffset: number;
+  readonly nextOffset: number;
+  readonly timestampMs: number;
+  readonly dims: number;
+  readonly features: readonly string[];
+  readonly values: Float32Array;
+  readonly weights: Float32Array;
+}
+
+export type LearningMessage = CentroidDelta | BootstrapSample;
+
+/** A request with its author, kept as an audit. */
+export interface ModelCommand {
+  readonly command: 'promote';
+  readonly version: string;
+  readonly requestedBy: string;
+  readonly reason: string;
+  readonly timestampMs: number;
+}
+
+/** What a task saw since its last commit, against one model version; windows downstream add these up. */
+export interface QualitySummary {
+  readonly modelVersion: string;
+  readonly partition: number;
+  readonly fromOffset: number;
+  readonly nextOffset: number;
+  readonly timestampMs: number;
+  /** Points, and their total weight. */
+  readonly count: number;
+  readonly weight: number;
+  /** k: points by cluster. */
+  readonly clusterCounts: Float64Array;
+  /** Sums over points of the distance, and its square, divided by the cluster's radius (standardised distance). */
+  readonly standardisedDistanceSum: number;
+  readonly standardisedDistanceSquareSum: number;
+  /** Sum of squared distances, model space. */
+  readonly inertia: number;
+  /** dims each: Σ of features and of their squares, scaled by the model's scaler. */
+  readonly featureSums: Float64Array;
+  readonly featureSquareSums: Float64Array;
+  /** Points whose outlier score was at least 0.99. */
+  readonly outliers: number;
+}
+
+/** One closed window of the drift detectors. */
+export interface DriftReport {
+  readonly window: number;
+  readonly modelVersion: string;
+  readonly timestampMs: number;
+  readonly count: number;
+  /** Population stability index of cluster shares against the reference window; absent while there is none. */
+  readonly psi: number | null;
+  /** Page-Hinkley statistic on the standardised distance, larger side; and its threshold. */
+  readonly pageHinkley: number;
+  readonly pageHinkleyThreshold: number;
+  /** Largest |mean − reference mean| of a feature, in model-space units; absent without a reference. */
+  readonly featureShift: number | null;
+  readonly meanStandardisedDistance: number;
+  readonly outlierRate: number;
+  readonly level: 'none' | 'warning' | 'alarm';
+  /** Detectors that fired, e.g. ["psi"]. */
+  readonly detectors: readonly string[];
+}
+
+export type ClusterEventType = 'born' | 'died' | 'split' | 'merged' | 'moved' | 'remapped';
+
+export interface ClusterEvent {
+  readonly type: ClusterEventType;
+  readonly clusterId: string;
+  readonly modelVersion: string;
+  readonly timestampMs: number;
+  readonly details: Readonly<Record<string, string | number | readonly string[]>>;
+}
+
+/** The JSON that leaves on `assignments` (field order as here). */
+export interface Assignment {
+  readonly key: string | null;
+  readonly clusterId: string;
+  readonly distance: number;
+  readonly margin: number;
+  readonly outlierScore: number;
+  readonly modelVersion: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly timestamp: number;
+}
+
+export type { Model, OffsetRange };

@@ -1,0 +1,83 @@
+// A model version: what assign needs, what people read, and what lets it be recomputed.
+//
+// Centroids are in input units. The scaler is a diagonal metric, fixed for a generation (MAJOR.MINOR): points and
+// centroids are divided by `scale` after `mean` is taken off, on the way into the kernel; distances are in that space.
+// PATCH counts the deltas folded since the generation began, so a version number is a function of the log alone.
+
+export type Metric = 'euclidean';
+export type ModelOrigin = 'bootstrap' | 'online' | 'retrain' | 'import';
+
+/** [from, to) of one `points` partition. */
+export interface OffsetRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface ModelQuality {
+  /** Sum of squared distances of a point to its centroid, divided by the total weight (model space). */
+  readonly meanSquaredDistance: number;
+  /** k·Σw² / (Σw)²: 1 is perfectly even. */
+  readonly imbalance: number;
+}
+
+export interface Model {
+  readonly version: string;
+  readonly parent: string | null;
+  readonly createdAtMs: number;
+  readonly origin: ModelOrigin;
+  readonly k: number;
+  readonly dims: number;
+  readonly metric: Metric;
+  readonly seed: number;
+  /** Names of the features in vector order, or empty when points are plain vectors. */
+  readonly features: readonly string[];
+  /** Minted once, never reused, never an index: "c1", "c2", … */
+  readonly clusterIds: readonly string[];
+  /** The number of the next id to mint. */
+  readonly nextClusterNumber: number;
+  /** k × dims, input units, row-major. */
+  readonly centroids: Float64Array;
+  /** k: decayed weight (count of points) of each cluster. */
+  readonly weights: Float64Array;
+  /** k: decayed sum of squared distances to the centroid, model space. */
+  readonly sumSquares: Float64Array;
+  /** k × bins: decayed weight by distance (clustering/distance-histogram.ts says which bin is which). */
+  readonly distanceHistogram: Float64Array;
+  /** dims: scaler; zeros and ones when scaling is off. */
+  readonly mean: Float64Array;
+  readonly scale: Float64Array;
+  /** k × dims, input units: residual sums of this generation's deltas are about these points. */
+  readonly reference: Float64Array;
+  /** What this version has learned from: partition → range of `points`. */
+  readonly offsets: Readonly<Record<string, OffsetRange>>;
+  /** Next offset of `centroid-deltas` after what is folded in; −1 for a candidate. */
+  readonly deltaOffset: number;
+  readonly quality: ModelQuality;
+  readonly codeVersion: string;
+}
+
+export interface Version {
+  readonly major: number;
+  readonly minor: number;
+  readonly patch: number;
+}
+
+export function parseVersion(text: string): Version {
+  const [major, minor, patch] = text.split('.').map(Number);
+  return { major: major!, minor: minor!, patch: patch! };
+}
+
+export function formatVersion({ major, minor, patch }: Version): string {
+  return `${major}.${minor}.${patch}`;
+}
+
+/** The part of a version that fixes ids, scaler and reference: MAJOR.MINOR. */
+export function generationOf(version: string): string {
+  return version.slice(0, version.lastIndexOf('.'));
+}
+
+export function compareVersions(a: string, b: string): number {
+  const x = parseVersion(a);
+  const y = parseVersion(b);
+  return x.major - y.major || x.minor - y.minor || x.patch - y.patch;
+}

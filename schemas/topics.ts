@@ -1,0 +1,57 @@
+// The only place that names topics.
+
+export const topics = {
+  points: 'points',
+  assignments: 'assignments',
+  deadLetters: 'dead-letters',
+  centroidDeltas: 'centroid-deltas',
+  models: 'models',
+  modelCommands: 'model-commands',
+  clusterEvents: 'cluster-events',
+  quality: 'quality',
+  drift: 'drift',
+} as const;
+
+export type TopicName = (typeof topics)[keyof typeof topics];
+
+/** A topic as it should be. `configs` are Kafka's own names and values. */
+export interface TopicSpec {
+  readonly name: string;
+  readonly partitions: number;
+  readonly replicationFactor: number;
+  readonly configs: Readonly<Record<string, string>>;
+}
+
+export interface TopicOptions {
+  readonly partitions: number;
+  readonly replicationFactor: number;
+  readonly pointsRetentionMs: number;
+}
+
+/** Every topic of the product except changelogs, whose names come from the topology. */
+export function topicSpecs(options: TopicOptions): TopicSpec[] {
+  const { partitions, replicationFactor, pointsRetentionMs } = options;
+  const spec = (name: string, count: number, configs: Record<string, string>): TopicSpec => ({
+    name,
+    partitions: count,
+    replicationFactor,
+    configs,
+  });
+  const deleted = { 'cleanup.policy': 'delete' };
+  return [
+    spec(topics.points, partitions, { ...deleted, 'retention.ms': String(pointsRetentionMs) }),
+    spec(topics.assignments, partitions, { 'cleanup.policy': 'compact,delete' }),
+    spec(topics.deadLetters, partitions, { ...deleted, 'retention.ms': '-1' }),
+    spec(topics.centroidDeltas, 1, deleted),
+    spec(topics.models, 1, { 'cleanup.policy': 'compact' }),
+    spec(topics.modelCommands, 1, { ...deleted, 'retention.ms': '-1' }),
+    spec(topics.clusterEvents, 1, deleted),
+    spec(topics.quality, 1, deleted),
+    spec(topics.drift, 1, deleted),
+  ];
+}
+
+/** A store's changelog: compacted, one partition per task. */
+export function changelogTopic(applicationId: string, store: string): string {
+  return `${applicationId}-${store}-changelog`;
+}

@@ -1,0 +1,97 @@
+// Errors are named by what the runtime does next. Each has a stable code, typed fields and, where there is
+// one, a cause. A message is one sentence with the values in it and the remedy.
+
+interface ErrorContext {
+  cause?: unknown;
+  [field: string]: unknown;
+}
+
+/** The root of all errors of the world (never of the programmer: those are assertions). */
+export class MeanstreamError extends Error {
+  readonly code: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+
+  constructor(code: string, message: string, { cause, ...fields }: ErrorContext = {}) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.fields = fields;
+  }
+}
+
+/** One record cannot be used: count it, dead-letter it, go on. Thrown or recorded while decoding. */
+export class InvalidRecordError extends MeanstreamError {
+  constructor(code: string, message: string, context?: ErrorContext) {
+    super(code, message, context);
+  }
+}
+
+/** A passing fault: back off and retry, a bounded number of times. */
+export class RetriableError extends MeanstreamError {
+  constructor(message: string, context?: ErrorContext) {
+    super('MEANSTREAM_RETRIABLE', message, context);
+  }
+}
+
+/** Nobody knows whether a commit was applied: drop the overlay and the writer, then re-open the task. */
+export class CommitOutcomeUnknownError extends MeanstreamError {
+  constructor(message: string, context?: ErrorContext) {
+    super('MEANSTREAM_COMMIT_OUTCOME_UNKNOWN', message, context);
+  }
+}
+
+/** A task's local store cannot be trusted: wipe it and restore it from the changelog. */
+export class TaskCorruptedError extends MeanstreamError {
+  constructor(message: string, context?: ErrorContext) {
+    super('MEANSTREAM_TASK_CORRUPTED', message, context);
+  }
+}
+
+/** The task has another owner (fenced): drop it without committing and rejoin the group. */
+export class TaskMigratedError extends MeanstreamError {
+  constructor(message: string, context?: ErrorContext) {
+    super('MEANSTREAM_TASK_MIGRATED', message, context);
+  }
+}
+
+/** The record is larger than the topic accepts: split the batch; one record alone is dead-lettered. */
+export class RecordTooLargeError extends MeanstreamError {
+  constructor(message: string, context?: ErrorContext) {
+    super('MEANSTREAM_RECORD_TOO_LARGE', message, context);
+  }
+}
+
+/** The asked offset is not in the log: input follows auto.offset.reset, a store is rebuilt. */
+export class OffsetOutOfRangeError extends MeanstreamError {
+  constructor(message: string, context?: ErrorContext) {
+    super('MEANSTREAM_OFFSET_OUT_OF_RANGE', message, context);
+  }
+}
+
+/** The graph is not sound: refuse to start. */
+export class InvalidTopologyError extends MeanstreamError {
+  constructor(message: string, context?: ErrorContext) {
+    super('MEANSTREAM_INVALID_TOPOLOGY', message, context);
+  }
+}
+
+/** One or more settings are wrong: refuse to start, naming all of them. */
+export class InvalidSettingError extends MeanstreamError {
+  constructor(message: string, context?: ErrorContext) {
+    super('MEANSTREAM_INVALID_SETTING', message, context);
+  }
+}
+
+/** Something this process depends on cannot be reached (exit code 3). */
+export class DependencyDownError extends MeanstreamError {
+  constructor(message: string, context?: ErrorContext) {
+    super('MEANSTREAM_DEPENDENCY_DOWN', message, context);
+  }
+}
+
+/** Nothing sensible can follow: stop the process. */
+export class FatalError extends MeanstreamError {
+  constructor(message: string, context?: ErrorContext) {
+    super('MEANSTREAM_FATAL', message, context);
+  }
+}

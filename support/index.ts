@@ -1,0 +1,22 @@
+// What everything stands on: errors, assertions, time, randomness, logging and metrics.
+// Imports nothing of ours; knows nothing of clusters, logs or stores.
+
+export { AssertionError, assert, unreachable } from './assert.ts';
+export { type Clock, ManualClock, systemClock } from './clock.ts';
+export {
+  CommitOutcomeUnknownError,
+  DependencyDownError,
+  FatalError,
+  InvalidRecordError,
+  InvalidSettingError,
+  InvalidTopologyError,
+  MeanstreamError,
+  OffsetOutOfRangeError,
+  RecordTooLargeError,
+  RetriableError,
+  TaskCorruptedError,
+  TaskMigratedError,
+} from './errors.ts';
+export { type Logger, silentLogger } from './logger.ts';
+export { Metrics } from './metrics.ts';
+export { Random } from './random.ts';
