@@ -1,0 +1,113 @@
+// Starts the built command line as a child process, waits for what it prints, and ends it by its own pid.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+
+const entry = new URL('../../dist/bin/meanstream.js', import.meta.url).pathname;
+
+export class MeanstreamProcess {
+  readonly #child: ChildProcess;
+  #stdout = '';
+  #stderr = '';
+
+  constructor(args: readonly string[], environment: Record<string, string> = {}) {
+    this.#child = spawn(process.execPath, [entry, ...args], {
+      env: { ...process.env, NO_COLOR: '1', ...environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#child.stdout!.on('data', (chunk: Buffer) => {
+      this.#stdout += chunk.toString();
+    });
+    this.#child.stderr!.on('data', (chunk: Buffer) => {
+      this.#stderr += chunk.toString();
+    });
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  get stdout(): string {
+    return this.#stdout;
+  }
+
+  get stderr(): string {
+    return this.#stderr;
+  }
+
+  get running(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Waits until either stream has matched; fails with what was printed when the process ends or the time is up. */
+  async waitFor(pattern: RegExp, timeoutMs = 30_000): Promise<RegExpExecArray> {
+    const deadline = Date.now() + timeoutMs;
+    for (;;) {
+      const found = pattern.exec(this.#stdout) ?? pattern.exec(this.#stderr);
+      if (found !== null) return found;
+      if (!this.running || Date.now() > deadline) {
+        throw new Error(
+          `waited for ${pattern} but got:\n${this.#stdout.slice(-4_000)}\n${this.#stderr.slice(-4_000)}`,
+        );
+      }
+      await sleep(25);
+    }
+  }
+
+  /** Sends the signal and waits for the end. @returns the exit code, or the signal's name. */
+  async end(signal: NodeJS.Signals = 'SIGTERM', timeoutMs = 35_000): Promise<number | string> {
+    if (this.running) {
+      this.#child.kill(signal);
+      const timer = setTimeout(() => this.#child.kill('SIGKILL'), timeoutMs);
+      if (this.running) await once(this.#child, 'exit');
+      clearTimeout(timer);
+    }
+    return this.#child.exitCode ?? this.#child.signalCode!;
+  }
+}
+
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Asks until the answer is truthy; fails with the description when the time is up. */
+export async function eventually<T>(
+  description: string,
+  ask: () => Promise<T | undefined | false> | T | undefined | false,
+  timeoutMs = 30_000,
+): Promise<T> {
+  const deadline = Date.now() + timeoutMs;
+  let last: unknown;
+  for (;;) {
+    try {
+      const answer = await ask();
+      if (answer) return answer;
+    } catch (error) {
+      last = error;
+    }
+    if (Date.now() > deadline) {
+      throw new Error(`gave up waiting: ${description}${last === undefined ? '' : ` (${last})`}`);
+    }
+    await sleep(50);
+  }
+}
+
+/** Runs one command to its end. */
+export async function run(
+  args: readonly string[],
+  environment: Record<string, string> = {},
+): Promise<{ code: number | string; stdout: string; stderr: string }> {
+  const child = spawn(process.execPath, [entry, ...args], {
+    env: { ...process.env, NO_COLOR: '1', ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    stdout += chunk.toString();
+  });
+  child.stderr.on('data', (chunk: Buffer) => {
+    stderr += chunk.toString();
+  });
+  const [code, signal] = await once(child, 'close');
+  return { code: code ?? signal, stdout, stderr };
+}
