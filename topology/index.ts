@@ -2,9 +2,15 @@
 
 export type {
   GlobalStoreNode,
+  GlobalStoreOptions,
   ProcessorNode,
+  ProcessorOptions,
   SinkNode,
+  SinkOptions,
   SourceNode,
+  SourceOptions,
   StoreNode,
+  StoreOptions,
   SubTopology,
-} from './topology.ts';
+} from './nodes.ts';
+export { Topology } from './topology.ts';

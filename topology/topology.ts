@@ -1,88 +1,61 @@
 // A topology is a value: sources, processors, stores and sinks, and who feeds whom. It describes itself and runs
 // nothing; runtime/ runs it. Each connected piece (a sub-topology) becomes one task per partition of its sources.
+//
+//   new Topology()
+//     .source('lines', { topic: 'lines' })
+//     .processor('count', { from: ['lines'], create: () => new CountWords() })
+//     .store({ name: 'counts', schemaVersion: 1 }, { usedBy: ['count'] })
+//     .sink('totals', { from: ['count'], topic: 'totals' });
+//
+// Declaring never fails, so that `subTopologies` can report all that is wrong at once.
 
-import type { Processor } from '../processors/index.ts';
-import type { GlobalStore, StoreDefinition } from '../state-stores/index.ts';
+import type { StoreDefinition } from '../state-stores/index.ts';
 import { InvalidTopologyError } from '../support/index.ts';
-
-export interface SourceOptions {
-  readonly topic: string;
-}
-
-export interface ProcessorOptions {
-  /** Sources or processors that may hand it batches. */
-  readonly from: readonly string[];
-  /** Called once per task: instances share nothing. */
-  // biome-ignore lint/suspicious/noExplicitAny: a node takes whatever its parents hand it; the graph cannot type that.
-  readonly create: () => Processor<any>;
-}
-
-export interface SinkOptions {
-  readonly from: readonly string[];
-  readonly topic: string;
-}
-
-export interface StoreOptions {
-  readonly usedBy: readonly string[];
-}
-
-export interface GlobalStoreOptions {
-  readonly topic: string;
-  /** Called once per process. */
-  readonly create: () => GlobalStore;
-}
-
-export interface SourceNode extends SourceOptions {
-  readonly kind: 'source';
-  readonly name: string;
-}
-export interface ProcessorNode extends ProcessorOptions {
-  readonly kind: 'processor';
-  readonly name: string;
-}
-export interface SinkNode extends SinkOptions {
-  readonly kind: 'sink';
-  readonly name: string;
-}
-export interface StoreNode extends StoreOptions {
-  readonly definition: StoreDefinition;
-}
-export interface GlobalStoreNode extends GlobalStoreOptions {
-  readonly name: string;
-}
-
-/** One connected piece. Its `id` names tasks ("assign_3") and transactional ids, so it stays stable over versions. */
-export interface SubTopology {
-  /** The name of its first processor. */
-  readonly id: string;
-  readonly sources: readonly SourceNode[];
-  readonly processors: readonly ProcessorNode[];
-  readonly sinks: readonly SinkNode[];
-  readonly stores: readonly StoreDefinition[];
-}
+import { describeTopology, topologyToMermaid } from './describe.ts';
+import type {
+  GlobalStoreNode,
+  GlobalStoreOptions,
+  Node,
+  ProcessorOptions,
+  SinkOptions,
+  SourceOptions,
+  StoreNode,
+  StoreOptions,
+  SubTopology,
+} from './nodes.ts';
+import { splitIntoSubTopologies } from './sub-topologies.ts';
+import { topologyFaults } from './topology-faults.ts';
 
 export class Topology {
-  readonly #nodes = new Map<string, SourceNode | ProcessorNode | SinkNode>();
+  readonly #nodes: Node[] = [];
   readonly #stores: StoreNode[] = [];
   readonly #globalStores: GlobalStoreNode[] = [];
 
+  /** Records of a topic. */
   source(name: string, options: SourceOptions): this {
-    return this.#add({ kind: 'source', name, ...options });
-  }
-
-  processor(name: string, options: ProcessorOptions): this {
-    return this.#add({ kind: 'processor', name, ...options });
-  }
-
-  sink(name: string, options: SinkOptions): this {
-    return this.#add({ kind: 'sink', name, ...options });
-  }
-
-  store(definition: StoreDefinition, options: StoreOptions): this {
-    this.#stores.push({ definition, ...options });
+    this.#nodes.push({ kind: 'source', name, ...options });
     return this;
   }
 
+  /** What happens to a batch of its parents. One instance a task. */
+  processor(name: string, options: ProcessorOptions): this {
+    this.#nodes.push({ kind: 'processor', name, ...options });
+    return this;
+  }
+
+  /** A topic that processors write to: partition p of a task goes to partition p of the topic. */
+  sink(name: string, options: SinkOptions): this {
+    this.#nodes.push({ kind: 'sink', name, ...options });
+    return this;
+  }
+
+  /** What the processors of one task remember, changelogged. Processors that share a store share a task. */
+  store(definition: StoreDefinition, options: StoreOptions): this {
+    this.#stores.push({ ...definition, ...options });
+    return this;
+  }
+
+  /** A read-only copy of a whole topic in every process, full before the first task runs. */
   globalStore(name: string, options: GlobalStoreOptions): this {
     this.#globalStores.push({ name, ...options });
     return this;
@@ -92,13 +65,30 @@ export class Topology {
     return this.#globalStores;
   }
 
-  #add(node: SourceNode | ProcessorNode | SinkNode): this {
-    if (this.#nodes.has(node.name)) {
-      throw new InvalidTopologyError(
-        `The name "${node.name}" is used twice; give one of the nodes another name.`,
-      );
+  /**
+   * The connected pieces, in the order of declaration.
+   * @throws InvalidTopologyError naming every fault.
+   */
+  subTopologies(): readonly SubTopology[] {
+    const declarations = {
+      nodes: this.#nodes,
+      stores: this.#stores,
+      globalStores: this.#globalStores,
+    };
+    const faults = topologyFaults(declarations);
+    if (faults.length > 0) {
+      throw new InvalidTopologyError(`The topology is not sound. ${faults.join(' ')}`, { faults });
     }
-    this.#nodes.set(node.name, node);
-    return this;
+    return splitIntoSubTopologies(declarations);
+  }
+
+  /** The graph as text, in the manner of Kafka Streams. */
+  describe(): string {
+    return describeTopology(this.subTopologies(), this.#globalStores);
+  }
+
+  /** The graph as a Mermaid flowchart. */
+  toMermaid(): string {
+    return topologyToMermaid(this.subTopologies(), this.#globalStores);
   }
 }
