@@ -1,0 +1,82 @@
+// What must hold between settings. Each rule names the setting to change first.
+
+import { existsSync } from 'node:fs';
+import type { LoadedSettings, SettingFault } from './loaded-settings.ts';
+import { type SettingKey, type SettingValues, settings } from './settings.ts';
+
+interface Rule {
+  readonly key: SettingKey;
+  readonly broken: (values: SettingValues) => boolean;
+  readonly problem: (values: SettingValues) => string;
+}
+
+const rules: readonly Rule[] = [
+  {
+    // A commit that is due later than the timeout would find its transaction aborted.
+    key: 'commit.interval.ms',
+    broken: (values) => values['commit.interval.ms'] >= values['transaction.timeout.ms'],
+    problem: (values) =>
+      `must be less than transaction.timeout.ms (${values['transaction.timeout.ms']})`,
+  },
+  {
+    key: 'model.dimensions',
+    broken: (values) =>
+      values['model.dimensions'] > 0 &&
+      values['model.features'].length > 0 &&
+      values['model.dimensions'] !== values['model.features'].length,
+    problem: (values) =>
+      `must be the number of model.features (${values['model.features'].length}), or 0`,
+  },
+  {
+    key: 'model.features',
+    broken: (values) => new Set(values['model.features']).size < values['model.features'].length,
+    problem: () => 'must name each feature once',
+  },
+  {
+    key: 'bootstrap.rows',
+    broken: (values) => values['bootstrap.rows'] < values['model.k'],
+    problem: (values) => `must be at least model.k (${values['model.k']})`,
+  },
+  {
+    key: 'retrain.interval.ms',
+    broken: (values) => values['retrain.interval.ms'] > 0 && values['retrain.interval.ms'] < 1_000,
+    problem: () => 'must be 0 (never) or at least 1000',
+  },
+  {
+    key: 'sasl.username',
+    broken: (values) => isSasl(values) && values['sasl.username'] === '',
+    problem: (values) => `must be set when security.protocol is ${values['security.protocol']}`,
+  },
+  {
+    key: 'sasl.password',
+    broken: (values) => isSasl(values) && values['sasl.password'] === '',
+    problem: (values) =>
+      `must be set (by MEANSTREAM_SASL_PASSWORD_FILE, say) when security.protocol is ${values['security.protocol']}`,
+  },
+  {
+    key: 'sasl.username',
+    broken: (values) => !isSasl(values) && values['sasl.username'] !== '',
+    problem: (values) =>
+      `has no effect with security.protocol ${values['security.protocol']}; set that to SASL_SSL or SASL_PLAINTEXT`,
+  },
+  {
+    key: 'ssl.ca.file',
+    broken: (values) => values['ssl.ca.file'] !== '' && !existsSync(values['ssl.ca.file']),
+    problem: () => 'names a file that does not exist',
+  },
+];
+
+export function crossChecks({ values, origins }: LoadedSettings): SettingFault[] {
+  return rules
+    .filter((rule) => rule.broken(values))
+    .map((rule) => ({
+      key: rule.key,
+      value: settings[rule.key].secret ? '***' : String(values[rule.key]),
+      origin: origins[rule.key],
+      problem: rule.problem(values),
+    }));
+}
+
+function isSasl(values: SettingValues): boolean {
+  return values['security.protocol'].startsWith('SASL');
+}

@@ -1,0 +1,264 @@
+// Every knob, one row each: default, range, what a change needs, one sentence. The loader, its messages, the JSON
+// Schema and docs/SETTINGS.md all come from these rows. Kafka's own names where Kafka has one.
+//
+// One dotted key has three spellings by one rule: `model.k: 7` in the file, MEANSTREAM_MODEL_K=7, --set model.k=7.
+
+import { hostname } from 'node:os';
+import {
+  choice,
+  integer,
+  list,
+  milliseconds,
+  number,
+  type Setting,
+  text,
+} from './setting-types.ts';
+
+const kafka = {
+  'bootstrap.servers': list({
+    default: [],
+    change: 'restart',
+    says: 'Kafka brokers to begin with, host:port each; without any, only `dev` runs, on its embedded log.',
+  }),
+  'application.id': text({
+    default: 'meanstream',
+    pattern: /^[a-zA-Z0-9._-]{1,200}$/,
+    allowed: 'letters, digits, dots, dashes and underscores',
+    change: 'reset',
+    says: 'Names the consumer group, the transactional ids and the changelog topics.',
+  }),
+  'group.instance.id': text({
+    default: hostname(),
+    pattern: /^[a-zA-Z0-9._-]{1,200}$/,
+    allowed: 'letters, digits, dots, dashes and underscores',
+    change: 'restart',
+    says: 'Stable name of this process, so that it gets its old partitions back after a restart (default: the host name).',
+  }),
+  'auto.offset.reset': choice(['earliest', 'latest'], {
+    default: 'earliest',
+    change: 'restart',
+    says: 'Where a partition of `points` begins when the group has no committed offset for it.',
+  }),
+  'processing.guarantee': choice(['exactly_once_v2'], {
+    default: 'exactly_once_v2',
+    change: 'restart',
+    says: 'Outputs, state and input offsets of a task are one transaction; there is no weaker mode.',
+  }),
+  'commit.interval.ms': milliseconds({
+    default: 100,
+    min: 1,
+    max: 60_000,
+    change: 'restart',
+    says: 'How often each task commits; an assignment is visible at the next commit.',
+  }),
+  'transaction.timeout.ms': milliseconds({
+    default: 15_000,
+    min: 1_000,
+    max: 900_000,
+    change: 'restart',
+    says: 'How long Kafka waits for a commit of a silent process before it aborts the transaction.',
+  }),
+  'session.timeout.ms': milliseconds({
+    default: 10_000,
+    min: 1_000,
+    max: 1_800_000,
+    change: 'restart',
+    says: 'How long a process may be silent before the group gives its partitions to others.',
+  }),
+  'security.protocol': choice(['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL'], {
+    default: 'PLAINTEXT',
+    change: 'restart',
+    says: 'How to talk to the brokers.',
+  }),
+  'sasl.mechanism': choice(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'], {
+    default: 'SCRAM-SHA-512',
+    change: 'restart',
+    says: 'How to log in when `security.protocol` begins with SASL.',
+  }),
+  'sasl.username': text({ default: '', change: 'restart', says: 'The user to log in as.' }),
+  'sasl.password': text({
+    default: '',
+    secret: true,
+    change: 'restart',
+    says: 'The password of `sasl.username`.',
+  }),
+  'ssl.ca.file': text({
+    default: '',
+    change: 'restart',
+    says: 'PEM file with the certificate authority of the brokers (default: those Node.js trusts).',
+  }),
+} satisfies Section;
+
+const topicSettings = {
+  'replication.factor': integer({
+    default: 1,
+    min: 1,
+    max: 32,
+    change: 'reset',
+    says: 'Replicas of every topic that `topics apply` makes; 3 on a cluster that must survive a broker.',
+  }),
+  'topics.partitions': integer({
+    default: 4,
+    min: 1,
+    max: 10_000,
+    change: 'reset',
+    says: 'Partitions of `points`, `assignments` and `dead-letters`: the most tasks that can work side by side.',
+  }),
+  'topics.points.retention.ms': milliseconds({
+    default: 604_800_000,
+    min: -1,
+    change: 'reset',
+    says: 'How long `points` are kept, and so how far back a retrain can look; -1 keeps them for ever.',
+  }),
+} satisfies Section;
+
+const model = {
+  'model.k': integer({
+    default: 8,
+    min: 1,
+    max: 16_384,
+    change: 'reset',
+    says: 'Number of clusters.',
+  }),
+  'model.dimensions': integer({
+    default: 0,
+    min: 0,
+    max: 65_536,
+    change: 'reset',
+    says: 'Numbers in a point; 0 lets the first valid point (or `model.features`) fix it.',
+  }),
+  'model.features': list({
+    default: [],
+    change: 'reset',
+    says: 'Names of the features in vector order; lets points be objects of named features.',
+  }),
+  'model.scaling': choice(['standard', 'none'], {
+    default: 'standard',
+    change: 'reset',
+    says: 'Whether distances are measured in standard deviations of each feature, fixed per generation.',
+  }),
+  'model.seed': integer({
+    default: 1,
+    min: 0,
+    max: 4_294_967_295,
+    change: 'restart',
+    says: 'Seed of every random choice; the same log and seed give the same model.',
+  }),
+  'model.half.life.points': number({
+    default: 100_000,
+    min: 1,
+    change: 'restart',
+    says: 'After this many points an old point counts half in its centroid.',
+  }),
+  'bootstrap.rows': integer({
+    default: 2_000,
+    min: 1,
+    max: 1_000_000,
+    change: 'restart',
+    says: 'Points to gather before the first model is seeded.',
+  }),
+  'bootstrap.wait.ms': milliseconds({
+    default: 10_000,
+    min: 0,
+    change: 'restart',
+    says: 'Seed with fewer points than `bootstrap.rows` when this long has passed since the first.',
+  }),
+  'retrain.interval.ms': milliseconds({
+    default: 0,
+    min: 0,
+    change: 'restart',
+    says: 'How often `dev` retrains from the log and promotes the result; 0 is never (`dev`: 300000).',
+  }),
+} satisfies Section;
+
+const points = {
+  'points.format': choice(['json', 'float32'], {
+    default: 'json',
+    change: 'restart',
+    says: 'How a record of `points` without a `content-type` header is read.',
+  }),
+  'points.bytes.max': integer({
+    default: 262_144,
+    min: 64,
+    max: 16_777_216,
+    change: 'restart',
+    says: 'A larger point is a dead letter (and 413 over HTTP).',
+  }),
+} satisfies Section;
+
+const runtime = {
+  'state.dir': text({
+    default: '.meanstream/state',
+    change: 'restart',
+    says: 'Folder of the local state stores; everything in it can be restored from changelogs.',
+  }),
+  'state.store.engine': choice(['rocksdb', 'level', 'memory'], {
+    default: 'rocksdb',
+    change: 'restart',
+    says: 'What keeps state on this machine; `memory` restores all of it at every start.',
+  }),
+  'batch.rows.max': integer({
+    default: 8_192,
+    min: 1,
+    max: 1_000_000,
+    change: 'restart',
+    says: 'Most records a task takes in one step.',
+  }),
+  'http.host': text({
+    default: '127.0.0.1',
+    pattern: /^\S+$/,
+    allowed: 'an address of this machine, such as 127.0.0.1 or 0.0.0.0',
+    change: 'restart',
+    says: 'Address to listen on, for the gateway and for the health port of `processor`.',
+  }),
+  'http.port': integer({
+    default: 8_080,
+    min: 0,
+    max: 65_535,
+    change: 'restart',
+    says: 'Port of the gateway; 0 takes a free one.',
+  }),
+  'metrics.port': integer({
+    default: 9_464,
+    min: 0,
+    max: 65_535,
+    change: 'restart',
+    says: 'Port of health and metrics in `processor`; 0 takes a free one.',
+  }),
+  'log.level': choice(['debug', 'info', 'warn', 'error'], {
+    default: 'info',
+    change: 'restart',
+    says: 'Least important log line to write.',
+  }),
+} satisfies Section;
+
+type Section = Readonly<Record<string, Setting<unknown>>>;
+
+export const settings = { ...kafka, ...topicSettings, ...model, ...points, ...runtime };
+
+export type SettingKey = keyof typeof settings;
+
+/** A value for every key, checked. */
+export type SettingValues = {
+  readonly [Key in SettingKey]: (typeof settings)[Key] extends Setting<infer Value> ? Value : never;
+};
+
+export const settingKeys = Object.keys(settings) as SettingKey[];
+
+/** The table in chapters, for the reference page. */
+export const settingSections: readonly { title: string; keys: readonly string[] }[] = [
+  { title: 'Kafka', keys: Object.keys(kafka) },
+  { title: 'Topics', keys: Object.keys(topicSettings) },
+  { title: 'Model', keys: Object.keys(model) },
+  { title: 'Points', keys: Object.keys(points) },
+  { title: 'Process', keys: Object.keys(runtime) },
+];
+
+export function isSettingKey(key: string): key is SettingKey {
+  return Object.hasOwn(settings, key);
+}
+
+/** MEANSTREAM_MODEL_K for model.k. */
+export function environmentName(key: string): string {
+  return `MEANSTREAM_${key.toUpperCase().replaceAll('.', '_')}`;
+}
