@@ -80,3 +80,8 @@ export class ManualClock implements Clock {
     this.#nowMs = untilMs;
   }
 }
+
+/** Lets waiting I/O and timers run before going on: a busy loop calls it now and then. Costs microseconds. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

@@ -54,6 +54,13 @@ export class TaskMigratedError extends MeanstreamError {
   }
 }
 
+/** An exception in a processor's code: drop what is not committed, try once more, then stop the task. */
+export class ProcessorFailedError extends MeanstreamError {
+  constructor(message: string, context?: ErrorContext) {
+    super('MEANSTREAM_PROCESSOR_FAILED', message, context);
+  }
+}
+
 /** The record is larger than the topic accepts: split the batch; one record alone is dead-lettered. */
 export class RecordTooLargeError extends MeanstreamError {
   constructor(message: string, context?: ErrorContext) {

@@ -2,7 +2,7 @@
 // Imports nothing of ours; knows nothing of clusters, logs or stores.
 
 export { AssertionError, assert, unreachable } from './assert.ts';
-export { type Clock, ManualClock, systemClock } from './clock.ts';
+export { type Clock, ManualClock, nextTurn, systemClock } from './clock.ts';
 export {
   CommitOutcomeUnknownError,
   DependencyDownError,
@@ -12,6 +12,7 @@ export {
   InvalidTopologyError,
   MeanstreamError,
   OffsetOutOfRangeError,
+  ProcessorFailedError,
   RecordTooLargeError,
   RetriableError,
   TaskCorruptedError,
