@@ -1,0 +1,65 @@
+// What every subcommand starts with: checked settings, a logger, the clock.
+
+import type { Command } from 'commander';
+import {
+  type GivenValue,
+  type LoadedSettings,
+  loadSettings,
+  type SettingKey,
+  type SettingValues,
+} from '../config/index.ts';
+import { type Clock, type Logger, systemClock } from '../support/index.ts';
+import { openLogger } from './logging.ts';
+
+export interface SettingFlags {
+  readonly config?: string;
+  readonly set?: readonly string[];
+}
+
+export interface CommandContext {
+  readonly command: string;
+  readonly loaded: LoadedSettings;
+  readonly settings: SettingValues;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+interface ContextOptions {
+  readonly command: string;
+  readonly flags: SettingFlags;
+  /** Flags with a name of their own that are settings too, such as --port. */
+  readonly named?: Partial<Record<SettingKey, { flag: string; raw: unknown }>>;
+  readonly defaults?: Partial<SettingValues>;
+}
+
+/** Adds --config and --set. */
+export function withSettings(command: Command): Command {
+  return command
+    .option('--config <file>', 'settings file (YAML; default: meanstream.yaml when there is one)')
+    .option('--set <key=value>', 'one setting; may be given again', collect);
+}
+
+function collect(value: string, earlier: readonly string[] = []): readonly string[] {
+  return [...earlier, value];
+}
+
+/** @throws InvalidSettingError naming every wrong setting. */
+export function openContext({ command, flags, named, defaults }: ContextOptions): CommandContext {
+  const given: GivenValue[] = Object.entries(named ?? {})
+    .filter(([, value]) => value.raw !== undefined)
+    .map(([key, { flag, raw }]) => ({ key, raw, origin: `flag ${flag}` }));
+  const loaded = loadSettings({
+    file: flags.config,
+    flags: flags.set ?? [],
+    named: given,
+    ...(defaults && { commandDefaults: { command, values: defaults } }),
+  });
+  const level = loaded.values['log.level'];
+  const logger = openLogger({ level, service: `meanstream-${command}` });
+  return { command, loaded, settings: loaded.values, clock: systemClock, logger };
+}
+
+/** One example, shown in the command's help. */
+export function example(...lines: string[]): string {
+  return `\nExample:\n${lines.map((line) => `  $ ${line}`).join('\n')}`;
+}

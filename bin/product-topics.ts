@@ -1,0 +1,25 @@
+// Every topic a deployment needs: the product's own and the changelogs that follow from the topology.
+
+import type { SettingValues } from '../config/index.ts';
+import { changelogTopic, type TopicSpec, topicSpecs } from '../schemas/index.ts';
+import type { Topology } from '../topology/index.ts';
+
+export function productTopics(settings: SettingValues, topology: Topology): TopicSpec[] {
+  const replicationFactor = settings['replication.factor'];
+  const specs = topicSpecs({
+    partitions: settings['topics.partitions'],
+    replicationFactor,
+    pointsRetentionMs: settings['topics.points.retention.ms'],
+  });
+  const partitionsOf = new Map(specs.map((spec) => [spec.name, spec.partitions]));
+  const changelogs = topology.subTopologies().flatMap((piece) => {
+    const partitions = Math.max(...piece.sources.map(({ topic }) => partitionsOf.get(topic) ?? 1));
+    return piece.stores.map((store) => ({
+      name: changelogTopic(settings['application.id'], store.name),
+      partitions,
+      replicationFactor,
+      configs: { 'cleanup.policy': 'compact' },
+    }));
+  });
+  return [...specs, ...changelogs];
+}
