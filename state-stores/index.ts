@@ -1,6 +1,19 @@
 // What is remembered: engines (memory, rocksdb, level), the changelogged overlay over them, and typed stores.
-// Engines only hold committed data. Read state-store.ts first.
+// Engines only hold committed data. Read state-store.ts first, then changelog.ts (its head lists the calls in order).
 
+export { CachedStore, type CacheOptions } from './cached.ts';
+export {
+  type ChangelogBounds,
+  ChangelogStore,
+  type ChangelogStoreOptions,
+  type Recovery,
+} from './changelog.ts';
+export type { EngineOptions } from './engine-keyspace.ts';
+export { LevelStore } from './level.ts';
+export { MemoryStore } from './memory.ts';
+export { createEngine, type EngineKind, openEngine } from './open-engine.ts';
+export type { StoreProgress } from './progress.ts';
+export { RocksDbStore } from './rocksdb.ts';
 export type {
   GlobalStore,
   KeyValueStore,

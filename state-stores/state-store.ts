@@ -37,6 +37,8 @@ export interface StoreCheckpoint {
   readonly changelogOffset: number;
   /** Next input offsets, "topic-partition" → offset, as committed with this state. */
   readonly inputOffsets: Readonly<Record<string, number>>;
+  /** The newest event time folded in; absent when there was none. */
+  readonly streamTimeMs?: number;
   readonly writtenAtMs: number;
 }
 
