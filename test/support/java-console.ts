@@ -1,0 +1,82 @@
+// The independent judge: what a topic holds, read by Kafka's own Java console consumer (read_committed), and points
+// written by its console producer. A reader and a writer that share a mistake agree; these two share nothing with ours.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+
+export interface JudgedRecord {
+  readonly partition: number;
+  readonly offset: number;
+  readonly key: string;
+  readonly value: string;
+}
+
+const javaFlags = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
+
+/** Everything committed in the topic, in the order of each partition. */
+export async function readWithJava(
+  libsDir: string,
+  bootstrapServers: string,
+  topic: string,
+  idleMs = 4_000,
+): Promise<JudgedRecord[]> {
+  const child = spawn('java', [
+    ...javaFlags,
+    '-cp',
+    `${libsDir}/*`,
+    'org.apache.kafka.tools.consumer.ConsoleConsumer',
+    ...['--bootstrap-server', bootstrapServers],
+    ...['--topic', topic, '--from-beginning'],
+    ...['--isolation-level', 'read_committed'],
+    ...['--timeout-ms', String(idleMs)],
+    ...['print.key', 'print.partition', 'print.offset'].flatMap((name) => [
+      '--formatter-property',
+      `${name}=true`,
+    ]),
+  ]);
+  let stderr = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    stderr += chunk.toString();
+  });
+  const records: JudgedRecord[] = [];
+  for await (const line of createInterface({ input: child.stdout })) {
+    const match = /^Partition:(\d+)\tOffset:(\d+)\t(.*?)\t(.*)$/.exec(line);
+    if (match === null) throw new Error(`unexpected line of the console consumer: ${line}`);
+    records.push({
+      partition: Number(match[1]),
+      offset: Number(match[2]),
+      key: match[3]!,
+      value: match[4]!,
+    });
+  }
+  if (child.exitCode === null) await once(child, 'exit');
+  if (!/Processed a total of \d+ messages/.test(stderr)) {
+    throw new Error(`the console consumer failed:\n${stderr}`);
+  }
+  return records;
+}
+
+/** Writes `key<tab>value` lines with the Java console producer. */
+export async function writeWithJava(
+  libsDir: string,
+  bootstrapServers: string,
+  topic: string,
+  lines: readonly string[],
+): Promise<void> {
+  const child = spawn('java', [
+    ...javaFlags,
+    '-cp',
+    `${libsDir}/*`,
+    'org.apache.kafka.tools.ConsoleProducer',
+    ...['--bootstrap-server', bootstrapServers],
+    ...['--topic', topic],
+    ...['--reader-property', 'parse.key=true'],
+  ]);
+  let stderr = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    stderr += chunk.toString();
+  });
+  child.stdin.end(`${lines.join('\n')}\n`);
+  const [code] = await once(child, 'exit');
+  if (code !== 0) throw new Error(`the console producer failed:\n${stderr}`);
+}
