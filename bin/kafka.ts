@@ -78,7 +78,7 @@ async function startOurs({ port, dataDir }: Options): Promise<void> {
 function nextCommands(brokers: string): string {
   return [
     'Next, each in its own terminal:',
-    `  export MEANSTREAM_KAFKA_BROKERS=${brokers}`,
+    `  export MEANSTREAM_BOOTSTRAP_SERVERS=${brokers}`,
     '  node dist/bin/meanstream.js topics apply',
     '  node dist/bin/meanstream.js processor',
     '  node dist/bin/meanstream.js gateway',
