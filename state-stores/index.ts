@@ -2,6 +2,7 @@
 // Engines only hold committed data. Read state-store.ts first, then changelog.ts (its head lists the calls in order).
 
 export { CachedStore, type CacheOptions } from './cached.ts';
+export { type CentroidState, CentroidStore } from './centroid-store.ts';
 export {
   type ChangelogBounds,
   ChangelogStore,
@@ -11,6 +12,12 @@ export {
 export type { EngineOptions } from './engine-keyspace.ts';
 export { LevelStore } from './level.ts';
 export { MemoryStore } from './memory.ts';
+export {
+  type ModelListener,
+  ModelRegistry,
+  type ModelRegistryOptions,
+  modelVersionsMax,
+} from './model-registry.ts';
 export { createEngine, type EngineKind, openEngine } from './open-engine.ts';
 export type { StoreProgress } from './progress.ts';
 export { RocksDbStore } from './rocksdb.ts';
