@@ -20,3 +20,4 @@ export type {
   TransactionalWriter,
   Writer,
 } from './broker.ts';
+export { partitionOfKey } from './partition-of-key.ts';
