@@ -1,0 +1,78 @@
+// From points to answers: nearest cluster, distance, margin and outlier score of each, against one fixed model. The one
+// place that does this; the stream and `POST /v1/assign` both use it, so they cannot disagree.
+
+import { cumulativeHistogram, shareBelow } from './distance-histogram.ts';
+import type { Kernels } from './kernels/kernels.ts';
+import { scalePoints } from './scaler.ts';
+
+/** What of a model the assigner reads. */
+export interface AssignableModel {
+  readonly k: number;
+  readonly dims: number;
+  /** k × dims, input units. */
+  readonly centroids: Float64Array;
+  readonly mean: Float64Array;
+  readonly scale: Float64Array;
+  readonly weights: Float64Array;
+  readonly sumSquares: Float64Array;
+  readonly distanceHistogram: Float64Array;
+}
+
+/** The answers are columns, valid for the rows of the last `assign` and until the next. */
+export class Assigner {
+  readonly k: number;
+  readonly dims: number;
+  labels = new Int32Array(0);
+  /** Euclidean, in the model's space. */
+  distances = new Float32Array(0);
+  /** (second − first) / second of the distances, 0…1. */
+  margins = new Float32Array(0);
+  /** Quantile of the distance among the cluster's recent points, 0…1. */
+  outlierScores = new Float32Array(0);
+  /** n × dims: the points as the kernel saw them. */
+  scaled = new Float32Array(0);
+  #second = new Float32Array(0);
+  readonly #model: AssignableModel;
+  readonly #kernels: Kernels;
+  readonly #centroids: Float32Array;
+  readonly #cumulative: Float64Array;
+
+  constructor(model: AssignableModel, kernels: Kernels) {
+    const { k, dims, centroids, mean, scale } = model;
+    this.k = k;
+    this.dims = dims;
+    this.#model = model;
+    this.#kernels = kernels;
+    this.#centroids = new Float32Array(k * dims);
+    scalePoints(centroids, k, dims, mean, scale, this.#centroids);
+    this.#cumulative = cumulativeHistogram(model.distanceHistogram, k);
+  }
+
+  assign(values: Float32Array, n: number): void {
+    const { k, dims } = this;
+    const { mean, scale } = this.#model;
+    this.#reserve(n);
+    scalePoints(values, n, dims, mean, scale, this.scaled);
+    const { scaled, labels, distances } = this;
+    const second = this.#second;
+    this.#kernels.nearestTwo(scaled, n, dims, this.#centroids, k, labels, distances, second);
+    for (let row = 0; row < n; row++) {
+      const first = Math.sqrt(distances[row]!);
+      const runnerUp = Math.sqrt(second[row]!);
+      distances[row] = first;
+      this.margins[row] = k === 1 ? 1 : runnerUp > 0 ? (runnerUp - first) / runnerUp : 0;
+      this.outlierScores[row] = shareBelow(this.#cumulative, labels[row]!, first);
+    }
+  }
+
+  #reserve(n: number): void {
+    if (n <= this.labels.length) return;
+    const rows = Math.max(n, this.labels.length * 2, 256);
+    this.labels = new Int32Array(rows);
+    this.distances = new Float32Array(rows);
+    this.margins = new Float32Array(rows);
+    this.outlierScores = new Float32Array(rows);
+    this.#second = new Float32Array(rows);
+    this.scaled = new Float32Array(rows * this.dims);
+  }
+}

@@ -1,0 +1,140 @@
+// One cluster of the online model, and the arithmetic that is about one cluster alone. Sums are residuals about the
+// generation's reference r, so that nothing cancels and nothing depends on where the centroid happens to be.
+
+import { distanceBins } from './distance-histogram.ts';
+
+/** What is fixed for a generation. Input units. */
+export interface OnlineBasis {
+  readonly k: number;
+  readonly dims: number;
+  readonly mean: Float64Array;
+  readonly scale: Float64Array;
+  readonly reference: Float64Array;
+}
+
+/** A model to go on from. */
+export interface OnlineStart extends OnlineBasis {
+  readonly centroids: Float64Array;
+  readonly weights: Float64Array;
+  readonly sumSquares: Float64Array;
+  readonly distanceHistogram: Float64Array;
+}
+
+/** Below this a weight is no divisor: the centroid stays where it is. */
+const weightMin = 1e-12;
+
+/** One cluster. Sums are as of `foldedAt`. */
+export interface ClusterState {
+  weight: number;
+  sumSquares: number;
+  /** The model's clock at the last fold. */
+  foldedAt: number;
+  /** The first patch at which this cluster stood in its slot, and the slot that took over from the one before. */
+  bornPatch: number;
+  heir: number;
+  /** Clock until which it may not be relocated. */
+  restsUntil: number;
+  readonly sums: Float64Array;
+  readonly centroid: Float64Array;
+  /** Where it was when it was last reported. */
+  readonly anchor: Float64Array;
+  readonly histogram: Float64Array;
+}
+
+/** c = r + S/w */
+export function recentre(cluster: ClusterState, { dims, reference }: OnlineBasis, j: number): void {
+  if (cluster.weight < weightMin) return;
+  for (let d = 0; d < dims; d++) {
+    cluster.centroid[d] = reference[j * dims + d]! + cluster.sums[d]! / cluster.weight;
+  }
+}
+
+/** Q − w·‖(c − r)/scale‖², as of the cluster's last fold. */
+export function sumSquaresAboutCentroid(
+  cluster: ClusterState,
+  { dims, scale, reference }: OnlineBasis,
+  j: number,
+): number {
+  let square = 0;
+  for (let d = 0; d < dims; d++) {
+    const residual = (cluster.centroid[d]! - reference[j * dims + d]!) / scale[d]!;
+    square += residual * residual;
+  }
+  return Math.max(0, cluster.sumSquares - cluster.weight * square);
+}
+
+export function clusterFrom(start: OnlineStart, j: number, factor: number): ClusterState {
+  const { dims, reference, scale } = start;
+  const centroid = start.centroids.slice(j * dims, (j + 1) * dims);
+  const weight = start.weights[j]! * factor;
+  let sumSquares = start.sumSquares[j]! * factor;
+  const sums = new Float64Array(dims);
+  for (let d = 0; d < dims; d++) {
+    const residual = centroid[d]! - reference[j * dims + d]!;
+    sums[d] = weight * residual;
+    sumSquares += weight * (residual / scale[d]!) ** 2;
+  }
+  const histogram = start.distanceHistogram.slice(j * distanceBins, (j + 1) * distanceBins);
+  scaleInPlace(histogram, factor);
+  const anchor = centroid.slice();
+  const history = { foldedAt: 0, bornPatch: 0, heir: j, restsUntil: 0 };
+  return { weight, sumSquares, ...history, sums, centroid, anchor, histogram };
+}
+
+export function decayCluster(cluster: ClusterState, decay: number): void {
+  cluster.weight *= decay;
+  cluster.sumSquares *= decay;
+  scaleInPlace(cluster.sums, decay);
+  scaleInPlace(cluster.histogram, decay);
+}
+
+/** Squared distance of two points given in input units, in model space. */
+export function squaredDistance(a: Float64Array, b: Float64Array, scale: Float64Array): number {
+  let square = 0;
+  for (let d = 0; d < scale.length; d++) {
+    const difference = (a[d]! - b[d]!) / scale[d]!;
+    square += difference * difference;
+  }
+  return square;
+}
+
+export function basisToRecord({ k, dims, mean, scale, reference }: OnlineBasis): Float64Array {
+  return Float64Array.from([k, dims, ...mean, ...scale, ...reference]);
+}
+
+export function basisFromRecord(record: Float64Array): OnlineBasis {
+  const [k, dims] = record as unknown as [number, number];
+  const at = (from: number, length: number) => record.slice(2 + from, 2 + from + length);
+  return {
+    k,
+    dims,
+    mean: at(0, dims),
+    scale: at(dims, dims),
+    reference: at(2 * dims, k * dims),
+  };
+}
+
+export function clusterToRecord(c: ClusterState): Float64Array {
+  const head = [c.weight, c.sumSquares, c.foldedAt, c.bornPatch, c.heir, c.restsUntil];
+  return Float64Array.from([...head, ...c.sums, ...c.centroid, ...c.anchor, ...c.histogram]);
+}
+
+export function clusterFromRecord(record: Float64Array, dims: number): ClusterState {
+  const at = (from: number, length: number) => record.slice(6 + from, 6 + from + length);
+  return {
+    weight: record[0]!,
+    sumSquares: record[1]!,
+    foldedAt: record[2]!,
+    bornPatch: record[3]!,
+    heir: record[4]!,
+    restsUntil: record[5]!,
+    sums: at(0, dims),
+    centroid: at(dims, dims),
+    anchor: at(2 * dims, dims),
+    histogram: at(3 * dims, distanceBins),
+  };
+}
+
+function scaleInPlace(numbers: Float64Array, factor: number): void {
+  for (let i = 0; i < numbers.length; i++) numbers[i]! *= factor;
+}

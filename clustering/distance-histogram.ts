@@ -1,0 +1,44 @@
+// Distances of a cluster's points as 64 bins in steps of a quarter of an octave: bin b covers 2^((b−40)/4) … 2^((b−39)/4),
+// the first bin starts at 0 and the last has no end. Bins add up and decay like weights; their share below a distance is
+// the outlier score.
+
+export const distanceBins = 64;
+
+const binOfOne = 40;
+const binsPerOctave = 4;
+
+export function distanceBin(distance: number): number {
+  const bin = Math.floor(Math.log2(distance) * binsPerOctave) + binOfOne;
+  if (bin >= distanceBins) return distanceBins - 1;
+  return Math.max(bin, 0);
+}
+
+/** Lower edge of a bin; 0 for the first. */
+export function binStart(bin: number): number {
+  return bin === 0 ? 0 : 2 ** ((bin - binOfOne) / binsPerOctave);
+}
+
+/** Running totals of k histograms, k × (bins + 1): what `shareBelow` reads. */
+export function cumulativeHistogram(histogram: Float64Array, k: number): Float64Array {
+  const totals = new Float64Array(k * (distanceBins + 1));
+  for (let j = 0; j < k; j++) {
+    let sum = 0;
+    for (let bin = 0; bin < distanceBins; bin++) {
+      sum += histogram[j * distanceBins + bin]!;
+      totals[j * (distanceBins + 1) + bin + 1] = sum;
+    }
+  }
+  return totals;
+}
+
+/** Share of cluster `j` below `distance`, straight within a bin; 0 when the cluster has no points. */
+export function shareBelow(cumulative: Float64Array, j: number, distance: number): number {
+  const base = j * (distanceBins + 1);
+  const total = cumulative[base + distanceBins]!;
+  if (!(total > 0)) return 0;
+  const bin = distanceBin(distance);
+  const start = binStart(bin);
+  const within = Math.min(1, (distance - start) / (binStart(bin + 1) - start));
+  const below = cumulative[base + bin]!;
+  return Math.min(1, Math.max(0, (below + within * (cumulative[base + bin + 1]! - below)) / total));
+}

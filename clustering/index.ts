@@ -1,0 +1,39 @@
+// Pure mathematics: flat typed arrays in, flat typed arrays out. No I/O, no clock, no randomness but a seeded generator
+// passed in; imports support/ alone. Read mini-batch.ts (what a task adds up) and online-model.ts (how it is folded) first.
+
+export { type AssignableModel, Assigner } from './assigner.ts';
+export { type BootstrapOptions, bootstrapModel } from './bootstrap.ts';
+export type { OnlineBasis, OnlineStart } from './cluster-state.ts';
+export {
+  binStart,
+  cumulativeHistogram,
+  distanceBin,
+  distanceBins,
+  shareBelow,
+} from './distance-histogram.ts';
+export {
+  type FullBatchFit,
+  type FullBatchOptions,
+  fitFullBatch,
+  fullBatchSteps,
+  type IterationReport,
+} from './full-batch.ts';
+export { chooseKernels, type KernelChoice } from './kernels/choose-kernels.ts';
+export type { Kernels } from './kernels/kernels.ts';
+export { referenceKernels } from './kernels/reference.ts';
+export type { LifecycleEvent } from './lifecycle.ts';
+export {
+  candidatesPerDelta,
+  DeltaAccumulator,
+  type DeltaBasis,
+  type DeltaStatistics,
+} from './mini-batch.ts';
+export {
+  defaultHalfLife,
+  OnlineModel,
+  type OnlineOptions,
+  type OnlineRecords,
+  type OnlineSnapshot,
+} from './online-model.ts';
+export { fitScaler, identityScaler, type Scaler, scalePoints, unscalePoints } from './scaler.ts';
+export { countDistinct, type SeedingOptions, seedCentroids } from './seeding.ts';

@@ -1,0 +1,202 @@
+// The mergeable half of online k-means: what one task adds up between two commits, against one fixed model version.
+//
+// Per touched cluster, about the generation's reference r (fixed, so deltas made on any epoch of it add up plainly):
+//
+//     n = Σ w      S = Σ w·(x − r)      Q = Σ w·‖(x − r)/scale‖²      histogram of distances
+//
+// in float64, one row after the other in offset order: where one batch ends and the next begins never changes a bit.
+// Residuals, not raw sums: with a large mean, Σx² − (Σx)²/n has no digits left.
+//
+// Besides, a few candidates for a new centroid: points drawn without replacement with probability ∝ w·distance², by
+// the exponential ranks of P. Efraimidis and P. Spirakis (2006): rank = −ln(u)/(w·distance²), the lowest ranks win, u comes
+// from the partition and offset alone. With τ the first rank that lost, a winner had the chance p = 1 − exp(−τ·w·distance²),
+// so it stands for w/p of the weight: sums over candidates estimate sums over all points without bias.
+
+import { distanceBin, distanceBins } from './distance-histogram.ts';
+
+/** What a delta is about: a model version. The arrays must not change while it is in use. */
+export interface DeltaBasis {
+  readonly k: number;
+  readonly dims: number;
+  /** k × dims, input units. */
+  readonly reference: Float64Array;
+  readonly scale: Float64Array;
+}
+
+/** The statistics of a CentroidDelta message. Fresh arrays: the receiver owns them. */
+export interface DeltaStatistics {
+  /** Touched clusters, rising. */
+  readonly clusters: Int32Array;
+  readonly weights: Float64Array;
+  /** touched × dims, input units. */
+  readonly sums: Float64Array;
+  readonly sumSquares: Float64Array;
+  /** touched × bins. */
+  readonly distanceHistogram: Float64Array;
+  /** c × dims, input units. */
+  readonly candidates: Float32Array;
+  /** Two per candidate: its own weight, and the weight it stands for. */
+  readonly candidateWeights: Float64Array;
+}
+
+export const candidatesPerDelta = 8;
+
+export class DeltaAccumulator {
+  readonly #basis: DeltaBasis;
+  readonly #salt: number;
+  readonly #touched: Uint8Array;
+  readonly #weights: Float64Array;
+  readonly #sums: Float64Array;
+  readonly #sumSquares: Float64Array;
+  readonly #histogram: Float64Array;
+  readonly #inverseScale: Float64Array;
+  readonly #ranks = new Float64Array(candidatesPerDelta + 1).fill(Infinity);
+  readonly #points: Float32Array;
+  /** Two per candidate: its weight, and weight · squared distance. */
+  readonly #masses = new Float64Array((candidatesPerDelta + 1) * 2);
+  #worst = 0;
+  #count = 0;
+
+  constructor(basis: DeltaBasis, partition = 0) {
+    const { k, dims, scale } = basis;
+    this.#basis = basis;
+    this.#salt = Math.imul(partition + 1, 0x9e3779b1);
+    this.#touched = new Uint8Array(k);
+    this.#weights = new Float64Array(k);
+    this.#sums = new Float64Array(k * dims);
+    this.#sumSquares = new Float64Array(k);
+    this.#histogram = new Float64Array(k * distanceBins);
+    this.#inverseScale = scale.map((value) => 1 / value);
+    this.#points = new Float32Array((candidatesPerDelta + 1) * dims);
+  }
+
+  /** Points added since the last `take`. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /**
+   * Adds n rows. @param values n × dims, input units. @param distances to the assigned centroid, model space.
+   * @param offsets of the source records, of one partition.
+   */
+  add(
+    values: Float32Array,
+    weights: Float32Array,
+    labels: Int32Array,
+    distances: Float32Array,
+    offsets: Float64Array,
+    n: number,
+  ): void {
+    for (let row = 0; row < n; row++) {
+      const weight = weights[row]!;
+      const label = labels[row]!;
+      const distance = distances[row]!;
+      this.#addRow(values, row, label, weight);
+      this.#histogram[label * distanceBins + distanceBin(distance)]! += weight;
+      const mass = weight * distance * distance;
+      if (mass > 0) this.#offer(values, row, weight, mass, offsets[row]!);
+    }
+    this.#count += n;
+  }
+
+  /** The statistics since the last call, leaving none. */
+  take(): DeltaStatistics {
+    const { dims } = this.#basis;
+    const clusters = Int32Array.from(touchedIndices(this.#touched));
+    const statistics = {
+      clusters,
+      weights: gather(this.#weights, clusters, 1),
+      sums: gather(this.#sums, clusters, dims),
+      sumSquares: gather(this.#sumSquares, clusters, 1),
+      distanceHistogram: gather(this.#histogram, clusters, distanceBins),
+      ...this.#takeCandidates(),
+    };
+    this.#clear();
+    return statistics;
+  }
+
+  #addRow(values: Float32Array, row: number, label: number, weight: number): void {
+    const { dims, reference } = this.#basis;
+    const base = label * dims;
+    const inverse = this.#inverseScale;
+    const sums = this.#sums;
+    let square = 0;
+    for (let d = 0, i = row * dims; d < dims; d++, i++) {
+      const residual = values[i]! - reference[base + d]!;
+      sums[base + d]! += weight * residual;
+      const scaled = residual * inverse[d]!;
+      square += scaled * scaled;
+    }
+    if (weight > 0) this.#touched[label] = 1;
+    this.#weights[label]! += weight;
+    this.#sumSquares[label]! += weight * square;
+  }
+
+  /** Keeps the lowest ranks, one more than there are candidates: the highest of them is τ. */
+  #offer(values: Float32Array, row: number, weight: number, mass: number, offset: number): void {
+    const ranks = this.#ranks;
+    const u = uniform(offset, this.#salt);
+    if (1 - u >= ranks[this.#worst]! * mass) return;
+    const rank = -Math.log(u) / mass;
+    const slot = this.#worst;
+    if (rank >= ranks[slot]!) return;
+    const { dims } = this.#basis;
+    ranks[slot] = rank;
+    this.#masses[2 * slot] = weight;
+    this.#masses[2 * slot + 1] = mass;
+    for (let d = 0; d < dims; d++) this.#points[slot * dims + d] = values[row * dims + d]!;
+    this.#worst = 0;
+    for (let i = 1; i < ranks.length; i++) if (ranks[i]! > ranks[this.#worst]!) this.#worst = i;
+  }
+
+  #takeCandidates() {
+    const { dims } = this.#basis;
+    const ranks = this.#ranks;
+    const threshold = ranks[this.#worst]!;
+    const slots = Array.from(ranks.keys())
+      .filter((slot) => ranks[slot]! < threshold)
+      .sort((a, b) => ranks[a]! - ranks[b]!);
+    const candidates = new Float32Array(slots.length * dims);
+    const candidateWeights = new Float64Array(slots.length * 2);
+    for (const [i, slot] of slots.entries()) {
+      const weight = this.#masses[2 * slot]!;
+      candidates.set(this.#points.subarray(slot * dims, (slot + 1) * dims), i * dims);
+      candidateWeights[2 * i] = weight;
+      candidateWeights[2 * i + 1] = weight / -Math.expm1(-threshold * this.#masses[2 * slot + 1]!);
+    }
+    return { candidates, candidateWeights };
+  }
+
+  #clear(): void {
+    this.#touched.fill(0);
+    this.#weights.fill(0);
+    this.#sums.fill(0);
+    this.#sumSquares.fill(0);
+    this.#histogram.fill(0);
+    this.#ranks.fill(Infinity);
+    this.#worst = 0;
+    this.#count = 0;
+  }
+}
+
+function touchedIndices(touched: Uint8Array): number[] {
+  const indices: number[] = [];
+  for (let j = 0; j < touched.length; j++) if (touched[j] === 1) indices.push(j);
+  return indices;
+}
+
+function gather(columns: Float64Array, rows: Int32Array, width: number): Float64Array {
+  const out = new Float64Array(rows.length * width);
+  for (let i = 0; i < rows.length; i++) {
+    out.set(columns.subarray(rows[i]! * width, (rows[i]! + 1) * width), i * width);
+  }
+  return out;
+}
+
+/** A number in (0, 1) that depends on the record alone. */
+function uniform(offset: number, salt: number): number {
+  let z = (Math.imul(offset % 4_294_967_296, 0x21f0aaad) ^ (offset / 4_294_967_296) ^ salt) >>> 0;
+  z = Math.imul(z ^ (z >>> 16), 0x21f0aaad);
+  z = Math.imul(z ^ (z >>> 15), 0x735a2d97);
+  return (((z ^ (z >>> 15)) >>> 0) + 0.5) / 4_294_967_296;
+}
