@@ -1,6 +1,21 @@
 // Contracts on the wire: topics, the columns of records and points, and every message with its codec.
 // Imports nothing but support/. Read topics.ts first, then record-batch.ts and point-batch.ts.
 
+export {
+  decodeClusterEvent,
+  decodeDrift,
+  decodeLearningMessage,
+  decodeModel,
+  decodeModelCommand,
+  decodeQuality,
+  encodeClusterEvent,
+  encodeDrift,
+  encodeLearningMessage,
+  encodeModel,
+  encodeModelCommand,
+  encodeQuality,
+  modelKey,
+} from './codecs.ts';
 export type {
   Assignment,
   BootstrapSample,
@@ -24,6 +39,7 @@ export {
   parseVersion,
   type Version,
 } from './model.ts';
+export { bytesOf, numbersIn } from './number-arrays.ts';
 export type { PointBatch } from './point-batch.ts';
 export {
   type RecordBatch,

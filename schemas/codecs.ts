@@ -1,0 +1,202 @@
+// Messages as bytes and back. Models, centroid deltas, samples and quality summaries are Avro (the *.avsc beside this
+// file, read once); commands, events and drift reports are JSON, for people and for tools that are not ours.
+// What a decoder returns owns its memory. A decoder throws InvalidRecordError for bytes that are no such message.
+
+import { readFileSync } from 'node:fs';
+import avsc from 'avsc';
+import { InvalidRecordError } from '../support/index.ts';
+import type {
+  BootstrapSample,
+  CentroidDelta,
+  ClusterEvent,
+  DriftReport,
+  LearningMessage,
+  ModelCommand,
+  QualitySummary,
+} from './messages.ts';
+import type { Model } from './model.ts';
+import { bytesOf, numbersIn } from './number-arrays.ts';
+
+class Float64ArrayType extends avsc.types.LogicalType {
+  protected override _fromValue(bytes: Buffer): Float64Array {
+    return numbersIn(bytes, Float64Array);
+  }
+  protected override _toValue(array: Float64Array): Buffer {
+    return bytesOf(array);
+  }
+}
+
+class Float32ArrayType extends avsc.types.LogicalType {
+  protected override _fromValue(bytes: Buffer): Float32Array {
+    return numbersIn(bytes, Float32Array);
+  }
+  protected override _toValue(array: Float32Array): Buffer {
+    return bytesOf(array);
+  }
+}
+
+class Int32ArrayType extends avsc.types.LogicalType {
+  protected override _fromValue(bytes: Buffer): Int32Array {
+    return numbersIn(bytes, Int32Array);
+  }
+  protected override _toValue(array: Int32Array): Buffer {
+    return bytesOf(array);
+  }
+}
+
+const modelType = typeOf('model');
+const learningMessageType = typeOf('learning-message');
+const qualityType = typeOf('quality-summary');
+
+/** The key of a model on `models`: default/<version>/0 for ever, default/current/0 for the one in use. */
+export function modelKey(version: string): Uint8Array {
+  return Buffer.from(`default/${version}/0`);
+}
+
+export function encodeModel(model: Model): Uint8Array {
+  return modelType.toBuffer(model);
+}
+
+export function decodeModel(bytes: Uint8Array): Model {
+  const model = fromAvro<Model>(modelType, 'model', bytes);
+  const { k, dims } = model;
+  expectLengths('model', [
+    [model.clusterIds, k],
+    [model.centroids, k * dims],
+    [model.reference, k * dims],
+    [model.weights, k],
+    [model.sumSquares, k],
+    [model.mean, dims],
+    [model.scale, dims],
+  ]);
+  return model;
+}
+
+export function encodeLearningMessage(message: LearningMessage): Uint8Array {
+  return learningMessageType.toBuffer(
+    message.kind === 'delta'
+      ? { 'meanstream.CentroidDelta': message }
+      : { 'meanstream.BootstrapSample': message },
+  );
+}
+
+export function decodeLearningMessage(bytes: Uint8Array): LearningMessage {
+  const {
+    'meanstream.CentroidDelta': delta,
+    'meanstream.BootstrapSample': sample,
+  }: LearningMessageBranches = fromAvro(learningMessageType, 'learning message', bytes);
+  return delta ? checkedDelta(delta) : checkedSample(sample!);
+}
+
+interface LearningMessageBranches {
+  readonly 'meanstream.CentroidDelta'?: CentroidDelta;
+  readonly 'meanstream.BootstrapSample'?: BootstrapSample;
+}
+
+function checkedDelta(delta: CentroidDelta): CentroidDelta {
+  const touched = delta.clusters.length;
+  expectLengths('centroid delta', [
+    [delta.weights, touched],
+    [delta.sumSquares, touched],
+    [delta.sums, touched === 0 ? 0 : delta.sums.length - (delta.sums.length % touched)],
+  ]);
+  return { ...delta, kind: 'delta' };
+}
+
+function checkedSample(sample: BootstrapSample): BootstrapSample {
+  expectLengths('bootstrap sample', [[sample.values, sample.weights.length * sample.dims]]);
+  return { ...sample, kind: 'sample' };
+}
+
+export function encodeQuality(summary: QualitySummary): Uint8Array {
+  return qualityType.toBuffer(summary);
+}
+
+export function decodeQuality(bytes: Uint8Array): QualitySummary {
+  const summary = fromAvro<QualitySummary>(qualityType, 'quality summary', bytes);
+  expectLengths('quality summary', [[summary.featureSquareSums, summary.featureSums.length]]);
+  return summary;
+}
+
+export function encodeModelCommand(command: ModelCommand): Uint8Array {
+  return toJson(command);
+}
+
+/** Commands may be written by hand, so every field is checked. */
+export function decodeModelCommand(bytes: Uint8Array): ModelCommand {
+  const command = fromJson<ModelCommand>('model command', bytes);
+  const fields: [keyof ModelCommand, boolean][] = [
+    ['command', command.command === 'promote'],
+    ['version', typeof command.version === 'string' && /^\d+\.\d+\.\d+$/.test(command.version)],
+    ['requestedBy', typeof command.requestedBy === 'string'],
+    ['reason', typeof command.reason === 'string'],
+    ['timestampMs', Number.isSafeInteger(command.timestampMs)],
+  ];
+  const wrong = fields.filter(([, valid]) => !valid).map(([field]) => field);
+  if (wrong.length > 0) {
+    throw invalidMessage(`A model command has no valid "${wrong.join('", "')}".`);
+  }
+  return command;
+}
+
+export function encodeClusterEvent(event: ClusterEvent): Uint8Array {
+  return toJson(event);
+}
+
+export function decodeClusterEvent(bytes: Uint8Array): ClusterEvent {
+  return fromJson('cluster event', bytes);
+}
+
+export function encodeDrift(report: DriftReport): Uint8Array {
+  return toJson(report);
+}
+
+export function decodeDrift(bytes: Uint8Array): DriftReport {
+  return fromJson('drift report', bytes);
+}
+
+function typeOf(name: string): avsc.Type {
+  const schema = JSON.parse(readFileSync(new URL(`./${name}.avsc`, import.meta.url), 'utf8'));
+  return avsc.Type.forSchema(schema, {
+    logicalTypes: {
+      'float64-array': Float64ArrayType,
+      'float32-array': Float32ArrayType,
+      'int32-array': Int32ArrayType,
+    },
+  });
+}
+
+function fromAvro<T>(type: avsc.Type, what: string, bytes: Uint8Array): T {
+  try {
+    return type.fromBuffer(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
+  } catch (cause) {
+    throw invalidMessage(`${bytes.length} bytes are not a ${what} in our Avro schema.`, cause);
+  }
+}
+
+function toJson(message: object): Uint8Array {
+  return Buffer.from(JSON.stringify(message));
+}
+
+function fromJson<T extends object>(what: string, bytes: Uint8Array): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'));
+  } catch (cause) {
+    throw invalidMessage(`${bytes.length} bytes are not the JSON of a ${what}.`, cause);
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw invalidMessage(`A ${what} must be a JSON object.`);
+  }
+  return value as T;
+}
+
+function expectLengths(what: string, columns: readonly [ArrayLike<unknown>, number][]): void {
+  if (columns.some(([column, length]) => column.length !== length)) {
+    throw invalidMessage(`A ${what} has columns of the wrong length.`);
+  }
+}
+
+function invalidMessage(message: string, cause?: unknown): InvalidRecordError {
+  return new InvalidRecordError('MEANSTREAM_INVALID_MESSAGE', message, { cause });
+}
