@@ -6,6 +6,7 @@
 //
 // Other keys of the same KeyValueStore stay free for other state of the task.
 
+import { bytesOf, numbersIn } from '../schemas/index.ts';
 import type { KeyValueStore } from './state-store.ts';
 
 export interface CentroidState<Header> {
@@ -33,7 +34,10 @@ export class CentroidStore<Header> {
     const clusters = new Map<string, Float64Array>();
     const range = { from: utf8(clusterPrefix), to: clustersEnd };
     for await (const { key, value } of this.#store.range(range)) {
-      clusters.set(new TextDecoder().decode(key).slice(clusterPrefix.length), toNumbers(value));
+      clusters.set(
+        new TextDecoder().decode(key).slice(clusterPrefix.length),
+        numbersIn(new Uint8Array(value), Float64Array),
+      );
     }
     return { header: JSON.parse(new TextDecoder().decode(header), revive) as Header, clusters };
   }
@@ -44,7 +48,7 @@ export class CentroidStore<Header> {
 
   /** Copies the values. */
   putCluster(id: string, values: Float64Array): void {
-    this.#store.put(utf8(clusterPrefix + id), toBytes(values));
+    this.#store.put(utf8(clusterPrefix + id), bytesOf(values.slice()));
   }
 
   deleteCluster(id: string): void {
@@ -56,26 +60,14 @@ const numbersField = 'float64';
 
 function replace(_key: string, value: unknown): unknown {
   if (!(value instanceof Float64Array)) return value;
-  return { [numbersField]: Buffer.from(toBytes(value)).toString('base64') };
+  return { [numbersField]: Buffer.from(bytesOf(value)).toString('base64') };
 }
 
 function revive(_key: string, value: unknown): unknown {
   if (value === null || typeof value !== 'object') return value;
   const text = (value as Record<string, unknown>)[numbersField];
   if (typeof text !== 'string' || Object.keys(value).length !== 1) return value;
-  return toNumbers(Buffer.from(text, 'base64'));
-}
-
-function toBytes(values: Float64Array): Uint8Array {
-  const bytes = new Uint8Array(values.length * 8);
-  const view = new DataView(bytes.buffer);
-  for (const [at, value] of values.entries()) view.setFloat64(at * 8, value, true);
-  return bytes;
-}
-
-function toNumbers(bytes: Uint8Array): Float64Array {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return Float64Array.from({ length: bytes.length / 8 }, (_, at) => view.getFloat64(at * 8, true));
+  return numbersIn(Buffer.from(text, 'base64'), Float64Array);
 }
 
 function utf8(text: string): Uint8Array {

@@ -89,6 +89,11 @@ export class ChangelogStore implements KeyValueStore {
     return this.#changelogOffset;
   }
 
+  /** Puts and deletes since the last `takeChangelog`: with none there is nothing of this store to commit. */
+  get pendingWrites(): number {
+    return this.#overlay.size;
+  }
+
   async recover(bounds: ChangelogBounds): Promise<Recovery> {
     this.dropOverlay();
     const judged = await this.#judge(bounds);

@@ -34,7 +34,8 @@ export class MemoryStore implements StateStore {
   }
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
-    return this.#opened().get(keyText(key))?.slice();
+    const value = this.#opened().get(keyText(key));
+    return value === undefined ? undefined : new Uint8Array(value);
   }
 
   async *range({ from, to }: RangeOptions = {}): AsyncIterable<StoreEntry> {
@@ -43,14 +44,14 @@ export class MemoryStore implements StateStore {
     const snapshot = [...this.#opened()]
       .filter(([key]) => key >= start && (end === undefined || key < end))
       .sort(([a], [b]) => (a < b ? -1 : 1));
-    for (const [key, value] of snapshot) yield { key: keyBytes(key), value: value.slice() };
+    for (const [key, value] of snapshot) yield { key: keyBytes(key), value: new Uint8Array(value) };
   }
 
   async write(writes: readonly StoreWrite[], checkpoint?: StoreCheckpoint): Promise<void> {
     const values = this.#opened();
     for (const { key, value } of writes) {
       if (value === null) values.delete(keyText(key));
-      else values.set(keyText(key), value.slice());
+      else values.set(keyText(key), new Uint8Array(value));
     }
     if (checkpoint !== undefined) this.#checkpoint = structuredClone(checkpoint);
   }

@@ -104,7 +104,7 @@ export class ModelRegistry implements GlobalStore {
       this.#versions.delete(version);
       return;
     }
-    this.#versions.set(version, value.slice());
+    this.#versions.set(version, new Uint8Array(value));
     if (this.#versions.size <= this.#versionsMax) return;
     const oldest = [...this.#versions.keys()].reduce((a, b) => (compareVersions(a, b) < 0 ? a : b));
     this.#versions.delete(oldest);

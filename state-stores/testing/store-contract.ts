@@ -168,8 +168,8 @@ export function storeContract({ name, create, features }: StoreContractOptions):
     });
 
     it('shares no bytes with its callers', async () => {
-      const key = text('a');
-      const value = text('kept');
+      const key = Buffer.from('a');
+      const value = Buffer.from('kept');
       await store.write([{ key, value }]);
       key.fill(0);
       value.fill(0);
