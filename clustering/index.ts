@@ -12,12 +12,23 @@ export {
   shareBelow,
 } from './distance-histogram.ts';
 export {
+  type DriftFinding,
+  DriftMonitor,
+  type DriftOptions,
+  type DriftState,
+  type DriftSummary,
+  driftDefaults,
+} from './drift/drift-monitor.ts';
+export { PageHinkley, type PageHinkleyOptions } from './drift/page-hinkley.ts';
+export { psi } from './drift/psi.ts';
+export {
   type FullBatchFit,
   type FullBatchOptions,
   fitFullBatch,
   fullBatchSteps,
   type IterationReport,
 } from './full-batch.ts';
+export { type ClusterMatch, type MatchOptions, matchClusters } from './identity.ts';
 export { chooseKernels, type KernelChoice } from './kernels/choose-kernels.ts';
 export type { Kernels } from './kernels/kernels.ts';
 export { referenceKernels } from './kernels/reference.ts';
@@ -35,5 +46,17 @@ export {
   type OnlineRecords,
   type OnlineSnapshot,
 } from './online-model.ts';
+export {
+  type ClusteringQuality,
+  clusteringQuality,
+  clusterRadius,
+  imbalance,
+  smoothedRadii,
+} from './quality.ts';
+export {
+  QualityAccumulator,
+  type QualityModel,
+  type QualityStatistics,
+} from './quality-accumulator.ts';
 export { fitScaler, identityScaler, type Scaler, scalePoints, unscalePoints } from './scaler.ts';
 export { countDistinct, type SeedingOptions, seedCentroids } from './seeding.ts';

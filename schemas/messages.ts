@@ -24,7 +24,7 @@ export interface CentroidDelta {
   readonly distanceHistogram: Float64Array;
   /** A few points far from every centroid, sampled with a seed from the offsets: c × dims, input units. */
   readonly candidates: Float32Array;
-  /** What each candidate stands for, per candidate. */
+  /** Two per candidate: its own weight, and the weight of the points it stands for (clustering/mini-batch.ts). */
   readonly candidateWeights: Float64Array;
 }
 
@@ -62,7 +62,7 @@ export interface QualitySummary {
   /** Points, and their total weight. */
   readonly count: number;
   readonly weight: number;
-  /** k: points by cluster. */
+  /** k: sampled points by nearest reference centroid, so that bins stay put for a generation (quality-accumulator.ts). */
   readonly clusterCounts: Float64Array;
   /** Sums over points of the distance, and its square, divided by the cluster's radius (standardised distance). */
   readonly standardisedDistanceSum: number;

@@ -1,0 +1,80 @@
+// Which new cluster is which old one, after a retrain.
+//
+// 1. Both models label one shared sample: n_ij points in old i and new j, n_i and n_j in all.
+// 2. Jaccard J_ij = n_ij / (n_i + n_j − n_ij); cost 1 − J_ij, plus a hundredth of the distance of the centroids where given,
+//    so that clusters without common points still pair with the nearer one.
+// 3. The Hungarian method finds the cheapest pairing; a pair keeps its id when J ≥ 0.3.
+//
+// O(k³). An id is kept, or minted anew: never given to somebody else.
+
+import munkres from 'munkres-js';
+
+export interface MatchOptions {
+  /** Labels of the same points, old model and new. */
+  readonly oldLabels: Int32Array;
+  readonly newLabels: Int32Array;
+  readonly oldK: number;
+  readonly newK: number;
+  /** Distance of old centroid i from new centroid j relative to their radii, or anything in 0…1; a tie-breaker. */
+  readonly relativeDistance?: (oldIndex: number, newIndex: number) => number;
+  readonly jaccardMin?: number;
+}
+
+export interface ClusterMatch {
+  /** newK: old index, or −1 for a new cluster. */
+  readonly oldOf: Int32Array;
+  /** newK: Jaccard index with the old one, 0 where there is none. */
+  readonly jaccard: Float64Array;
+  /** Share of the sample's points whose cluster kept its identity. */
+  readonly stability: number;
+}
+
+export function matchClusters(options: MatchOptions): ClusterMatch {
+  const { oldLabels, newLabels, oldK, newK, relativeDistance, jaccardMin = 0.3 } = options;
+  const jaccard = jaccardTable(oldLabels, newLabels, oldK, newK);
+  const size = Math.max(oldK, newK);
+  const costs = Array.from({ length: size }, (_, j) =>
+    Array.from({ length: size }, (_, i) => {
+      if (i >= oldK || j >= newK) return 1.02;
+      const far = relativeDistance?.(i, j) ?? 0;
+      return 1 - jaccard[i * newK + j]! + 0.01 * Math.min(1, Math.max(0, far));
+    }),
+  );
+  const oldOf = new Int32Array(newK).fill(-1);
+  const kept = new Float64Array(newK);
+  for (const [j, i] of munkres(costs)) {
+    if (j >= newK || i >= oldK || jaccard[i * newK + j]! < jaccardMin) continue;
+    oldOf[j] = i;
+    kept[j] = jaccard[i * newK + j]!;
+  }
+  return { oldOf, jaccard: kept, stability: stabilityOf(oldLabels, newLabels, oldOf) };
+}
+
+/** oldK × newK */
+function jaccardTable(
+  oldLabels: Int32Array,
+  newLabels: Int32Array,
+  oldK: number,
+  newK: number,
+): Float64Array {
+  const both = new Float64Array(oldK * newK);
+  const oldSizes = new Float64Array(oldK);
+  const newSizes = new Float64Array(newK);
+  for (let row = 0; row < oldLabels.length; row++) {
+    both[oldLabels[row]! * newK + newLabels[row]!]! += 1;
+    oldSizes[oldLabels[row]!]! += 1;
+    newSizes[newLabels[row]!]! += 1;
+  }
+  return both.map((common, cell) => {
+    if (common === 0) return 0;
+    return common / (oldSizes[Math.floor(cell / newK)]! + newSizes[cell % newK]! - common);
+  });
+}
+
+function stabilityOf(oldLabels: Int32Array, newLabels: Int32Array, oldOf: Int32Array): number {
+  let same = 0;
+  for (let row = 0; row < oldLabels.length; row++) {
+    if (oldOf[newLabels[row]!] === oldLabels[row]) same += 1;
+  }
+  return oldLabels.length === 0 ? 1 : same / oldLabels.length;
+}
