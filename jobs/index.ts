@@ -1,0 +1,10 @@
+// Processes that meet the stream only at topics: retrain, for now in one process. Read retrain.ts.
+
+export { type Fit, type FitInput, type FitOutput, fitHere, fitInWorker } from './fit.ts';
+export type { DecodePoints, PlannedRange } from './replay.ts';
+export {
+  type RetrainOptions,
+  type RetrainProgress,
+  type RetrainReport,
+  runRetrain,
+} from './retrain.ts';

@@ -1,0 +1,279 @@
+// Retrain: replay a fixed offset range of `points`, fit scaler and full-batch k-means, publish the version, ask for promotion.
+//
+// 1. Read the current model; fix the range per partition (log start … committed offset).
+// 2. Replay it into memory; fit in a worker thread. Same range, seed and k: the same bits.
+// 3. Label the points with both models; carry ids over (Hungarian method on the co-assignments), mint the others.
+// 4. Compare both in the candidate's space: mean squared distance of the same points.
+// 5. Publish under its version; when it is no worse (or nothing is there to compare with), command its promotion and wait
+//    until the owner has published it as current. Assign tasks take it with their next transaction.
+
+import type { Broker } from '../broker/index.ts';
+import { Assigner, chooseKernels, clusteringQuality, matchClusters } from '../clustering/index.ts';
+import {
+  encodeModel,
+  encodeModelCommand,
+  formatVersion,
+  generationOf,
+  type Model,
+  modelKey,
+  parseVersion,
+  RecordBatchBuilder,
+  topics,
+} from '../schemas/index.ts';
+import {
+  type Clock,
+  FatalError,
+  InvalidSettingError,
+  type Logger,
+  type Metrics,
+} from '../support/index.ts';
+import { type Fit, type FitOutput, fitInWorker } from './fit.ts';
+import { ModelFollower } from './model-follower.ts';
+import {
+  type DecodePoints,
+  type PlannedRange,
+  planRanges,
+  type ReplayedPoints,
+  replayPoints,
+} from './replay.ts';
+
+export interface RetrainOptions {
+  readonly broker: Broker;
+  /** The consumer group whose committed offsets end the range: the application id. */
+  readonly group: string;
+  /** Default: the current model's. */
+  readonly k?: number | undefined;
+  readonly seed: number;
+  readonly scaling: boolean;
+  /** Publish as a candidate only, when false. */
+  readonly promote: boolean;
+  readonly requestedBy: string;
+  readonly reason: string;
+  readonly codeVersion: string;
+  readonly decode: DecodePoints;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics?: Metrics;
+  readonly fit?: Fit;
+  readonly onProgress?: (progress: RetrainProgress) => void;
+  readonly promotionWaitMsMax?: number;
+}
+
+export type RetrainProgress =
+  | { readonly phase: 'replay'; readonly records: number; readonly of: number }
+  | {
+      readonly phase: 'fit';
+      readonly run: number;
+      readonly runs: number;
+      readonly iteration: number;
+      readonly inertia: number;
+    };
+
+export interface RetrainReport {
+  readonly version: string;
+  readonly parent: string;
+  readonly points: number;
+  readonly ranges: readonly PlannedRange[];
+  /** Σ squared distance to the nearest centroid over the replayed points, in the candidate's space. */
+  readonly inertia: number;
+  readonly parentInertia: number;
+  readonly iterations: number;
+  readonly idsKept: number;
+  readonly durationMs: number;
+  readonly promoted: boolean;
+}
+
+const fitRuns = 5;
+const promotionWaitMsDefault = 30_000;
+
+export async function runRetrain(options: RetrainOptions): Promise<RetrainReport> {
+  const startedMs = options.clock.monotonicMs();
+  const follower = await ModelFollower.open(options.broker);
+  try {
+    const report = await retrain(options, follower);
+    const durationMs = options.clock.monotonicMs() - startedMs;
+    options.metrics?.retrainRuns.inc({ outcome: report.promoted ? 'promoted' : 'candidate' });
+    options.metrics?.retrainDuration.set(durationMs / 1000);
+    return { ...report, durationMs };
+  } catch (error) {
+    options.metrics?.retrainRuns.inc({ outcome: 'failed' });
+    throw error;
+  } finally {
+    await follower.close();
+  }
+}
+
+async function retrain(
+  options: RetrainOptions,
+  follower: ModelFollower,
+): Promise<Omit<RetrainReport, 'durationMs'>> {
+  const { broker } = options;
+  const parent = follower.registry.current();
+  if (parent === undefined) {
+    throw new InvalidSettingError(
+      'There is no model to retrain yet. Produce points and let the stream bootstrap its first one.',
+    );
+  }
+  const ranges = await planRanges(broker, options.group);
+  const points = await replay(options, ranges, parent.dims);
+  const fit = await fitPoints(options, points, parent);
+  const known = follower.registry.list().map((model) => model.version);
+  const version = nextMinor(parent.version, known);
+  const { model, idsKept } = candidate({ options, parent, ranges, points, fit, version });
+  const { mean, scale } = model;
+  const parentInertia = inertiaUnder({ ...parent, mean, scale }, points);
+  await publish(broker, topics.models, modelKey(version), encodeModel(model), model.createdAtMs);
+  const promoted = options.promote && fit.inertia <= parentInertia;
+  if (promoted) await promote(options, follower, version);
+  const { inertia, iterations } = fit;
+  const counts = { points: points.n, iterations, idsKept };
+  return { version, parent: parent.version, ranges, inertia, parentInertia, promoted, ...counts };
+}
+
+function replay(options: RetrainOptions, ranges: readonly PlannedRange[], dims: number) {
+  const { broker, decode, onProgress } = options;
+  return replayPoints({
+    broker,
+    ranges,
+    dims,
+    decode,
+    onProgress: (records, of) => onProgress?.({ phase: 'replay', records, of }),
+  });
+}
+
+function fitPoints(
+  options: RetrainOptions,
+  points: ReplayedPoints,
+  parent: Model,
+): Promise<FitOutput> {
+  const { seed, scaling, k = parent.k, fit = fitInWorker, onProgress } = options;
+  return fit({ ...points, dims: parent.dims, k, seed, scaling, runs: fitRuns }, (progress) =>
+    onProgress?.({ phase: 'fit', runs: fitRuns, ...progress }),
+  );
+}
+
+interface CandidateParts {
+  readonly options: RetrainOptions;
+  readonly parent: Model;
+  readonly ranges: readonly PlannedRange[];
+  readonly points: ReplayedPoints;
+  readonly fit: FitOutput;
+  readonly version: string;
+}
+
+function candidate(parts: CandidateParts): { model: Model; idsKept: number } {
+  const { options, parent, ranges, points, fit, version } = parts;
+  const k = fit.weights.length;
+  const oldLabels = labelsUnder(parent, points);
+  const { oldOf } = matchClusters({ oldLabels, newLabels: fit.labels, oldK: parent.k, newK: k });
+  let next = parent.nextClusterNumber;
+  const clusterIds = Array.from(oldOf, (old) => (old < 0 ? `c${next++}` : parent.clusterIds[old]!));
+  const { meanSquaredDistance, imbalance } = clusteringQuality(fit);
+  const model: Model = {
+    version,
+    parent: parent.version,
+    createdAtMs: options.clock.nowMs(),
+    origin: 'retrain',
+    k,
+    dims: parent.dims,
+    metric: parent.metric,
+    seed: options.seed,
+    features: parent.features,
+    clusterIds,
+    nextClusterNumber: next,
+    centroids: fit.centroids,
+    weights: fit.weights,
+    sumSquares: fit.sumSquares,
+    distanceHistogram: fit.distanceHistogram,
+    mean: fit.mean,
+    scale: fit.scale,
+    reference: fit.centroids,
+    offsets: Object.fromEntries(ranges.map(({ partition, from, to }) => [partition, { from, to }])),
+    deltaOffset: -1,
+    quality: { meanSquaredDistance, imbalance },
+    codeVersion: options.codeVersion,
+  };
+  return { model, idsKept: oldOf.filter((old) => old >= 0).length };
+}
+
+const rowsPerBlock = 8_192;
+
+function labelsUnder(model: Model, points: ReplayedPoints): Int32Array {
+  const labels = new Int32Array(points.n);
+  forEachBlock(model, points, (assigner, from, rows) => {
+    labels.set(assigner.labels.subarray(0, rows), from);
+  });
+  return labels;
+}
+
+function inertiaUnder(model: Model, points: ReplayedPoints): number {
+  let inertia = 0;
+  forEachBlock(model, points, ({ distances }, from, rows) => {
+    for (let row = 0; row < rows; row += 1) {
+      inertia += points.weights[from + row]! * distances[row]! ** 2;
+    }
+  });
+  return inertia;
+}
+
+function forEachBlock(
+  model: Model,
+  { values, n }: ReplayedPoints,
+  visit: (assigner: Assigner, from: number, rows: number) => void,
+): void {
+  const assigner = new Assigner(model, chooseKernels().kernels);
+  for (let from = 0; from < n; from += rowsPerBlock) {
+    const rows = Math.min(rowsPerBlock, n - from);
+    assigner.assign(values.subarray(from * model.dims, (from + rows) * model.dims), rows);
+    visit(assigner, from, rows);
+  }
+}
+
+async function promote(
+  options: RetrainOptions,
+  follower: ModelFollower,
+  version: string,
+): Promise<void> {
+  const { broker, clock, requestedBy, reason } = options;
+  const waitMs = options.promotionWaitMsMax ?? promotionWaitMsDefault;
+  const timestampMs = clock.nowMs();
+  const command = { command: 'promote', version, requestedBy, reason, timestampMs } as const;
+  const key = new TextEncoder().encode('default');
+  await publish(broker, topics.modelCommands, key, encodeModelCommand(command), timestampMs);
+  const reached = (model: Model | undefined) =>
+    model !== undefined && generationOf(model.version) === generationOf(version);
+  if (await follower.waitFor(reached, waitMs, clock)) return;
+  throw new FatalError(
+    `Version ${version} is published, but was not promoted within ${waitMs} ms: is a processor running? ` +
+      'The command is kept on model-commands and takes effect when one does.',
+    { version },
+  );
+}
+
+async function publish(
+  broker: Broker,
+  topic: string,
+  key: Uint8Array,
+  value: Uint8Array,
+  timestampMs: number,
+): Promise<void> {
+  const records = new RecordBatchBuilder(1, key.length + value.length);
+  records.append(timestampMs, key, value);
+  const writer = await broker.openWriter();
+  try {
+    await writer.append([{ topic, partition: 0, records }]);
+  } finally {
+    await writer.close();
+  }
+}
+
+/** The version after all known ones of the same MAJOR. */
+export function nextMinor(current: string, known: readonly string[]): string {
+  const { major } = parseVersion(current);
+  const minors = [current, ...known].map(parseVersion).filter((version) => version.major === major);
+  return formatVersion({
+    major,
+    minor: Math.max(...minors.map(({ minor }) => minor)) + 1,
+    patch: 0,
+  });
+}
