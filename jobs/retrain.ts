@@ -20,6 +20,7 @@ import {
   RecordBatchBuilder,
   topics,
 } from '../schemas/index.ts';
+import type { ModelRegistry } from '../state-stores/index.ts';
 import {
   type Clock,
   FatalError,
@@ -117,8 +118,7 @@ async function retrain(
   const ranges = await planRanges(broker, options.group);
   const points = await replay(options, ranges, parent.dims);
   const fit = await fitPoints(options, points, parent);
-  const known = follower.registry.list().map((model) => model.version);
-  const version = nextMinor(parent.version, known);
+  const version = nextVersion(parent, fit.weights.length, follower.registry);
   const { model, idsKept } = candidate({ options, parent, ranges, points, fit, version });
   const { mean, scale } = model;
   const parentInertia = inertiaUnder({ ...parent, mean, scale }, points);
@@ -146,8 +146,8 @@ function fitPoints(
   points: ReplayedPoints,
   parent: Model,
 ): Promise<FitOutput> {
-  const { seed, scaling, k = parent.k, fit = fitInWorker, onProgress } = options;
-  return fit({ ...points, dims: parent.dims, k, seed, scaling, runs: fitRuns }, (progress) =>
+  const { seed, scaling, k = parent.k, fit: fitWith = fitInWorker, onProgress } = options;
+  return fitWith({ ...points, dims: parent.dims, k, seed, scaling, runs: fitRuns }, (progress) =>
     onProgress?.({ phase: 'fit', runs: fitRuns, ...progress }),
   );
 }
@@ -267,13 +267,14 @@ async function publish(
   }
 }
 
-/** The version after all known ones of the same MAJOR. */
-export function nextMinor(current: string, known: readonly string[]): string {
-  const { major } = parseVersion(current);
-  const minors = [current, ...known].map(parseVersion).filter((version) => version.major === major);
-  return formatVersion({
-    major,
-    minor: Math.max(...minors.map(({ minor }) => minor)) + 1,
-    patch: 0,
-  });
+/** The next MINOR after all known ones; the next MAJOR when k changes. */
+function nextVersion(parent: Model, k: number, registry: ModelRegistry): string {
+  const { major } = parseVersion(parent.version);
+  const known = registry.list().map((model) => parseVersion(model.version));
+  if (k !== parent.k) {
+    const newest = Math.max(...known.map((version) => version.major));
+    return formatVersion({ major: newest + 1, minor: 0, patch: 0 });
+  }
+  const minors = known.filter((version) => version.major === major).map(({ minor }) => minor);
+  return formatVersion({ major, minor: Math.max(...minors) + 1, patch: 0 });
 }
