@@ -1,0 +1,106 @@
+// What a runtime is given, and what it works with: every option present, checked, durations in milliseconds.
+
+import type { Broker } from '../broker/index.ts';
+import type { EngineKind } from '../state-stores/index.ts';
+import {
+  type Clock,
+  InvalidSettingError,
+  type Logger,
+  Metrics,
+  silentLogger,
+} from '../support/index.ts';
+import type { Topology } from '../topology/index.ts';
+
+export interface StreamRuntimeOptions {
+  readonly topology: Topology;
+  /** Connected by `start`; the caller closes it. */
+  readonly broker: Broker;
+  /** Names the consumer group, the changelogs and the transactional ids. */
+  readonly applicationId: string;
+  /** Stable over restarts of this process, so that it gets its old tasks back. */
+  readonly instanceId: string;
+  /** Stores live in `<stateDir>/<applicationId>/<taskId>/<store>`. */
+  readonly stateDir: string;
+  readonly clock: Clock;
+  /** Default rocksdb. */
+  readonly storeEngine?: EngineKind;
+  /** A task with something to commit does so after this long at the latest. Default 100. */
+  readonly commitIntervalMs?: number;
+  /** … or as soon as it has taken in this many rows (default 65,536) … */
+  readonly commitRowsMax?: number;
+  /** … or holds this many bytes of output (default 16 MiB). */
+  readonly commitBytesMax?: number;
+  /** Most rows handed to a processor in one call: it bounds how long the event loop is held. Default 4096. */
+  readonly batchRowsMax?: number;
+  /** Where to begin when the group has no offset, or one the log no longer holds. Default earliest. */
+  readonly autoOffsetReset?: 'earliest' | 'latest';
+  /** Of changelog topics. Default 1. */
+  readonly replicationFactor?: number;
+  /** Default 10,000. */
+  readonly sessionTimeoutMs?: number;
+  /** `stop` gives up after this long. Default 30,000. */
+  readonly stopTimeoutMs?: number;
+  readonly logger?: Logger;
+  readonly metrics?: Metrics;
+  /** Told once for each task (or global store) that stopped for good. The rest of the runtime goes on. */
+  readonly onFatal?: (error: Error) => void;
+}
+
+export type RuntimeOptions = Required<StreamRuntimeOptions>;
+
+const defaults = {
+  storeEngine: 'rocksdb',
+  commitIntervalMs: 100,
+  commitRowsMax: 65_536,
+  commitBytesMax: 16_777_216,
+  batchRowsMax: 4096,
+  autoOffsetReset: 'earliest',
+  replicationFactor: 1,
+  sessionTimeoutMs: 10_000,
+  stopTimeoutMs: 30_000,
+  logger: silentLogger,
+  onFatal: () => {},
+} as const;
+
+/** @throws InvalidSettingError naming all that is wrong. */
+export function compileRuntimeOptions(given: StreamRuntimeOptions): RuntimeOptions {
+  const options: RuntimeOptions = {
+    ...defaults,
+    metrics: given.metrics ?? new Metrics(),
+    ...withoutUndefined(given),
+  };
+  const faults = [...nameFaults(options), ...numberFaults(options)];
+  if (faults.length === 0) return options;
+  throw new InvalidSettingError(`The runtime cannot start. ${faults.join(' ')}`, { faults });
+}
+
+function withoutUndefined(given: StreamRuntimeOptions): StreamRuntimeOptions {
+  const entries = Object.entries(given).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as unknown as StreamRuntimeOptions;
+}
+
+/** They become names of topics and folders. */
+function nameFaults({ applicationId, instanceId, stateDir }: RuntimeOptions): string[] {
+  const faults: string[] = [];
+  if (!/^[\w.-]+$/.test(applicationId) || applicationId.startsWith('.')) {
+    faults.push(`applicationId "${applicationId}" must be letters, digits, "_", "-" and ".".`);
+  }
+  if (instanceId === '') faults.push('instanceId is empty.');
+  if (stateDir === '') faults.push('stateDir is empty.');
+  return faults;
+}
+
+function numberFaults(options: RuntimeOptions): string[] {
+  const names = [
+    'commitIntervalMs',
+    'commitRowsMax',
+    'commitBytesMax',
+    'batchRowsMax',
+    'replicationFactor',
+    'sessionTimeoutMs',
+    'stopTimeoutMs',
+  ] as const;
+  return names
+    .filter((name) => !Number.isInteger(options[name]) || options[name] < 1)
+    .map((name) => `${name} must be a whole number above 0, not ${options[name]}.`);
+}

@@ -1,0 +1,67 @@
+// Brings one store up to the end of its changelog: read_committed, in batches, each written with its offset in one
+// atomic write, so that a restore that is cut off goes on where it was.
+
+import type { Broker, TopicPartition } from '../broker/index.ts';
+import type { ChangelogStore } from '../state-stores/index.ts';
+import {
+  type Logger,
+  nextTurn,
+  OffsetOutOfRangeError,
+  TaskCorruptedError,
+} from '../support/index.ts';
+import { changelogDeleteRetentionMs, restoreRowsMax } from './task-environment.ts';
+
+export interface RestoreOptions {
+  readonly broker: Broker;
+  readonly changelog: TopicPartition;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  /** Changelog records left. */
+  readonly onRemaining: (records: number) => void;
+}
+
+const readWaitMs = 1000;
+
+/**
+ * Called after fencing: from then on the end of the changelog stands still.
+ * @throws TaskCorruptedError when the changelog no longer holds what the store lacks; an AbortError on `signal`.
+ */
+export async function restoreStore(store: ChangelogStore, options: RestoreOptions): Promise<void> {
+  const { broker, changelog, logger, onRemaining } = options;
+  const bounds = (await broker.listOffsets(changelog.topic))[changelog.partition]!;
+  const { logStart, end } = bounds;
+  const recovery = await store.recover({ logStart, end, ageMsMax: changelogDeleteRetentionMs });
+  if (recovery.wipedBecause !== undefined)
+    logger.warn({ store: store.name }, recovery.wipedBecause);
+  onRemaining(end - recovery.restoreFrom);
+  if (recovery.restoreFrom >= end) return;
+  try {
+    await readTo(end, recovery.restoreFrom, store, options);
+  } catch (error) {
+    if (!(error instanceof OffsetOutOfRangeError)) throw error;
+    throw new TaskCorruptedError(
+      `Changelog ${changelog.topic}-${changelog.partition} lost records while store ${store.name} was being restored; it will be rebuilt.`,
+      { store: store.name, cause: error },
+    );
+  }
+}
+
+async function readTo(
+  end: number,
+  from: number,
+  store: ChangelogStore,
+  { broker, changelog, signal, onRemaining }: RestoreOptions,
+): Promise<void> {
+  const reader = broker.openReader(changelog, from);
+  try {
+    while (reader.position < end) {
+      signal.throwIfAborted();
+      const batch = await reader.read({ rowsMax: restoreRowsMax, waitMsMax: readWaitMs });
+      await store.restore(batch);
+      onRemaining(Math.max(0, end - batch.nextOffset));
+      await nextTurn();
+    }
+  } finally {
+    await reader.close();
+  }
+}

@@ -1,0 +1,36 @@
+// What all tasks of a process share.
+
+import type { Broker } from '../broker/index.ts';
+import type { GlobalStore, StateStore } from '../state-stores/index.ts';
+import type { Clock, Logger, Metrics } from '../support/index.ts';
+
+export interface TaskEnvironment {
+  readonly applicationId: string;
+  readonly broker: Broker;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly globalStores: ReadonlyMap<string, GlobalStore>;
+  /** An open engine for a store of a task, this task's own. The task closes it. */
+  readonly openStore: (taskId: string, store: string) => Promise<StateStore>;
+  readonly limits: TaskLimits;
+  readonly autoOffsetReset: 'earliest' | 'latest';
+}
+
+export interface TaskLimits {
+  readonly commitIntervalMs: number;
+  readonly commitRowsMax: number;
+  readonly commitBytesMax: number;
+  readonly batchRowsMax: number;
+}
+
+/** How long a batch rests after `retryLater`. */
+export const retryPauseMs = 50;
+/** Longest wait for records of an idle task: it is how late a stop or an assignment may be noticed. */
+export const idleReadMsMax = 100;
+/** A position that only moved over markers and gaps is not worth a transaction of its own more often than this. */
+export const offsetsOnlyCommitMs = 5_000;
+/** How old a store may be that has missed changelog records: tombstones are kept this long (delete.retention.ms). */
+export const changelogDeleteRetentionMs = 86_400_000;
+/** Rows of one read while restoring and while filling a global store. */
+export const restoreRowsMax = 4096;

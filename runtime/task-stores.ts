@@ -1,0 +1,133 @@
+// The stores of one task: opened, restored, committed and closed together.
+
+import type { Append, AppendedAt, CommittedOffset } from '../broker/index.ts';
+import { changelogTopic } from '../schemas/index.ts';
+import { ChangelogStore, type StateStore, type StoreProgress } from '../state-stores/index.ts';
+import { FatalError, RetriableError, TaskCorruptedError } from '../support/index.ts';
+import { restoreStore } from './restore.ts';
+import type { TaskEnvironment } from './task-environment.ts';
+import type { TaskPlan } from './task-plan.ts';
+import { inputName } from './task-sources.ts';
+
+interface Entry {
+  readonly engine: StateStore;
+  readonly store: ChangelogStore;
+  readonly topic: string;
+  readonly usedBy: readonly string[];
+}
+
+export class TaskStores {
+  readonly #taskId: string;
+  readonly #plan: TaskPlan;
+  readonly #partition: number;
+  readonly #environment: TaskEnvironment;
+  readonly #entries: Entry[] = [];
+  readonly #remaining = new Map<string, number>();
+
+  constructor(taskId: string, plan: TaskPlan, partition: number, environment: TaskEnvironment) {
+    this.#taskId = taskId;
+    this.#plan = plan;
+    this.#partition = partition;
+    this.#environment = environment;
+  }
+
+  /** Changelog records left to restore, of all stores. */
+  get restoreRemaining(): number {
+    return [...this.#remaining.values()].reduce((sum, records) => sum + records, 0);
+  }
+
+  get pendingWrites(): number {
+    return this.#entries.reduce((sum, { store }) => sum + store.pendingWrites, 0);
+  }
+
+  /** The state's own account of how far the input is taken in; the same in every store. */
+  get progress(): StoreProgress | undefined {
+    return this.#entries[0]?.store.progress;
+  }
+
+  find(name: string, processor: string): ChangelogStore | undefined {
+    const entry = this.#entries.find(({ store }) => store.name === name);
+    return entry?.usedBy.includes(processor) ? entry.store : undefined;
+  }
+
+  async open(wipe: boolean): Promise<void> {
+    const { applicationId, clock } = this.#environment;
+    for (const { name, schemaVersion, usedBy } of this.#plan.subTopology.stores) {
+      const engine = await this.#environment.openStore(this.#taskId, name);
+      const taskId = this.#taskId;
+      const store = new ChangelogStore({ engine, applicationId, taskId, schemaVersion, clock });
+      this.#entries.push({ engine, store, usedBy, topic: changelogTopic(applicationId, name) });
+      if (wipe) await engine.wipe();
+    }
+  }
+
+  async restore(signal: AbortSignal): Promise<void> {
+    const { broker, logger, metrics } = this.#environment;
+    try {
+      for (const { store, topic } of this.#entries) {
+        const changelog = { topic, partition: this.#partition };
+        const onRemaining = (records: number) => {
+          metrics.restoreRemaining.inc(records - (this.#remaining.get(topic) ?? 0));
+          this.#remaining.set(topic, records);
+        };
+        await restoreStore(store, { broker, changelog, logger, signal, onRemaining });
+      }
+    } finally {
+      metrics.restoreRemaining.dec(this.restoreRemaining);
+      this.#remaining.clear();
+    }
+  }
+
+  /**
+   * State and input offsets move in one transaction, so they can only differ when somebody else moved the offsets.
+   * @throws FatalError then: going on would count records twice or not at all.
+   */
+  checkAgainst(committed: readonly CommittedOffset[]): void {
+    for (const { store } of this.#entries) {
+      for (const { topic, partition, offset } of committed) {
+        const taken = store.progress?.inputOffsets[inputName({ topic, partition })];
+        if (taken === undefined || taken === offset) continue;
+        throw new FatalError(
+          `Store ${store.name} of task ${this.#taskId} has taken in ${topic}-${partition} up to offset ${taken}, ` +
+            `but the group's offset is ${offset}; if the group was moved on purpose, run \`meanstream reset\`.`,
+          { taskId: this.#taskId, store: store.name, topic, partition, offset },
+        );
+      }
+    }
+  }
+
+  /** Seals the open changes: this task's part of the transaction for its changelogs. */
+  takeAppends(progress: StoreProgress, timestampMs: number): Append[] {
+    return this.#entries.map(({ store, topic }) => ({
+      topic,
+      partition: this.#partition,
+      records: store.takeChangelog(progress, timestampMs),
+    }));
+  }
+
+  /**
+   * Once the transaction is confirmed: overlay and checkpoint, one atomic write a store. `appended` and `appends` are
+   * those of `takeAppends`, in its order.
+   * @throws RetriableError when the disk refuses: the log has it, the store is behind, the task is re-opened.
+   */
+  async commitTo(appends: readonly Append[], appended: readonly AppendedAt[]): Promise<void> {
+    for (const [i, { store }] of this.#entries.entries()) {
+      try {
+        await store.commitTo(appended[i]!.baseOffset + appends[i]!.records.n);
+      } catch (error) {
+        if (error instanceof TaskCorruptedError) throw error;
+        throw new RetriableError(
+          `Store ${store.name} of task ${this.#taskId} could not be written after a commit; it will be restored.`,
+          { cause: error, store: store.name },
+        );
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const { store, engine } of this.#entries.splice(0)) {
+      store.dropOverlay();
+      await engine.close();
+    }
+  }
+}
