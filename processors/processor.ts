@@ -38,7 +38,8 @@ export interface ProcessorContext {
   ): () => void;
   /**
    * Leaves the batch in hand unconsumed: after a short pause it is delivered again, with whatever has been appended
-   * behind it. Outputs of this call stand. Valid inside `process` only.
+   * behind it. What this processor has put out in this call stands; what others put out for the batch is taken back,
+   * for they will do it again. Puts into stores stand. Valid inside `process` only.
    */
   retryLater(reason: string): void;
 }
