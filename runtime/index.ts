@@ -13,3 +13,9 @@ export {
 } from './options.ts';
 export type { RuntimeState, RuntimeStatus, TaskPosition, TaskState, TaskStatus } from './status.ts';
 export { StreamRuntime } from './stream-runtime.ts';
+export type { PlainRecord } from './testing/read-all.ts';
+export {
+  type PipedRecord,
+  type TestDriverOptions,
+  TopologyTestDriver,
+} from './testing/test-driver.ts';

@@ -10,13 +10,7 @@
 //   await driver.crash();                        // … and lost: the tasks are over the last commit again
 
 import { join } from 'node:path';
-import {
-  RecordBatchBuilder,
-  type RecordHeader,
-  recordHeaders,
-  recordKey,
-  recordValue,
-} from '../../schemas/index.ts';
+import { RecordBatchBuilder, type RecordHeader } from '../../schemas/index.ts';
 import {
   type EngineKind,
   type GlobalStore,
@@ -30,6 +24,7 @@ import { Task } from '../task.ts';
 import type { TaskEnvironment } from '../task-environment.ts';
 import { planTasks, type TaskPlan } from '../task-plan.ts';
 import { MemoryBroker } from './memory-broker.ts';
+import { type PlainRecord, readAll } from './read-all.ts';
 
 export interface TestDriverOptions {
   /** Topic → partition count; 1 for topics not named. */
@@ -54,15 +49,6 @@ export interface PipedRecord {
   readonly headers?: readonly RecordHeader[];
   /** Default: by the key's bytes; 0 without a key. */
   readonly partition?: number;
-}
-
-export interface DrivenRecord {
-  readonly key: Uint8Array | null;
-  readonly value: Uint8Array | null;
-  readonly headers: readonly RecordHeader[];
-  readonly timestamp: number;
-  readonly partition: number;
-  readonly offset: number;
 }
 
 const roundsMax = 10_000;
@@ -150,13 +136,12 @@ export class TopologyTestDriver {
   }
 
   /** What came to a topic since the last call, by partition and offset. */
-  async read(topic: string): Promise<DrivenRecord[]> {
-    const records: DrivenRecord[] = [];
-    for (const { partition, logStart, end } of await this.broker.listOffsets(topic)) {
-      const at = `${topic}-${partition}`;
-      const from = Math.max(logStart, this.#drained.get(at) ?? 0);
-      records.push(...(await this.#readFrom(topic, partition, from, end)));
-      this.#drained.set(at, end);
+  async read(topic: string): Promise<PlainRecord[]> {
+    const records = await readAll(this.broker, topic, (partition) => {
+      return this.#drained.get(`${topic}-${partition}`) ?? 0;
+    });
+    for (const { partition, end } of await this.broker.listOffsets(topic)) {
+      this.#drained.set(`${topic}-${partition}`, end);
     }
     return records;
   }
@@ -252,31 +237,6 @@ export class TopologyTestDriver {
     let moved = false;
     for (const reader of this.#globals) moved = (await reader.catchUp()) || moved;
     return moved;
-  }
-
-  async #readFrom(
-    topic: string,
-    partition: number,
-    from: number,
-    end: number,
-  ): Promise<DrivenRecord[]> {
-    const records: DrivenRecord[] = [];
-    const reader = this.broker.openReader({ topic, partition }, from);
-    while (reader.position < end) {
-      const batch = await reader.read({ rowsMax: 4096, waitMsMax: 0 });
-      for (let row = 0; row < batch.n; row++) {
-        records.push({
-          key: recordKey(batch, row)?.slice() ?? null,
-          value: recordValue(batch, row)?.slice() ?? null,
-          headers: recordHeaders(batch, row),
-          timestamp: batch.timestamps[row]!,
-          partition,
-          offset: batch.offsets[row]!,
-        });
-      }
-    }
-    await reader.close();
-    return records;
   }
 
   #environment(logger: Logger): TaskEnvironment {
