@@ -1,0 +1,244 @@
+// The manifests as kustomize builds them, for the base and every overlay: what a reviewer would look for in each pod.
+
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import { loadSettings } from '../config/index.ts';
+
+type Json = string | number | boolean | null | undefined | Json[] | { [key: string]: Json };
+interface Resource {
+  kind: string;
+  metadata: { name: string; namespace?: string; labels: Record<string, string> };
+  spec: Record<string, unknown>;
+  data?: Record<string, string>;
+  automountServiceAccountToken?: boolean;
+}
+interface Container {
+  name: string;
+  image: string;
+  command: string[];
+  args: string[];
+  securityContext: Json;
+  resources: { requests: Record<string, string>; limits: Record<string, string> };
+  ports?: { name: string; containerPort: number }[];
+  volumeMounts: { name: string; mountPath: string; readOnly?: boolean }[];
+  startupProbe?: Probe;
+  readinessProbe?: Probe;
+  livenessProbe?: Probe;
+}
+interface Probe {
+  httpGet: { path: string; port: string };
+}
+interface PodSpec {
+  containers: Container[];
+  initContainers?: Container[];
+  securityContext: Json;
+  serviceAccountName: string;
+  automountServiceAccountToken: boolean;
+  enableServiceLinks: boolean;
+  terminationGracePeriodSeconds: number;
+  volumes: { name: string; configMap?: { name: string } }[];
+}
+
+const folder = import.meta.dirname;
+const kubectl = spawnSync('kubectl', ['version', '--client']).status === 0;
+const why = kubectl ? '' : ' (skipped: kubectl is not installed)';
+
+function build(path: string): Resource[] {
+  const built = spawnSync('kubectl', ['kustomize', join(folder, path)], { encoding: 'utf8' });
+  expect(built.stderr).toBe('');
+  return parseAllDocuments(built.stdout).map((document) => document.toJS() as Resource);
+}
+
+function podOf({ kind, spec }: Resource): PodSpec | undefined {
+  type Template = { template: { spec: PodSpec } };
+  if (kind === 'CronJob') return (spec.jobTemplate as { spec: Template }).spec.template.spec;
+  return (spec as Partial<Template> | undefined)?.template?.spec;
+}
+
+describe.skipIf(!kubectl).each(['base', 'overlays/local', 'overlays/production'])(
+  `the manifests of %s${why}`,
+  (path) => {
+    const resources = kubectl ? build(path) : [];
+    const one = (kind: string, name: string): Resource => {
+      const found = resources.filter((each) => each.kind === kind && each.metadata.name === name);
+      expect(found).toHaveLength(1);
+      return found[0]!;
+    };
+    const pods = resources.flatMap((resource) => {
+      const pod = podOf(resource);
+      return pod === undefined ? [] : [{ name: `${resource.kind} ${resource.metadata.name}`, pod }];
+    });
+    const containerOf = (name: string): Container =>
+      pods.find((each) => each.name === name)!.pod.containers[0]!;
+
+    it('are a StatefulSet, a Deployment, a CronJob and a Job, all in a restricted namespace', () => {
+      expect(pods.map(({ name }) => name).sort()).toEqual([
+        'CronJob meanstream-retrain',
+        'Deployment meanstream-gateway',
+        'Job meanstream-topics',
+        'StatefulSet meanstream-processor',
+      ]);
+      const labels = one('Namespace', 'meanstream').metadata.labels;
+      expect(labels['pod-security.kubernetes.io/enforce']).toBe('restricted');
+      for (const { kind, metadata } of resources) {
+        if (kind !== 'Namespace') expect(metadata.namespace).toBe('meanstream');
+      }
+    });
+
+    it('keep every pod to the restricted profile, on a read-only file system and without a token', () => {
+      expect(one('ServiceAccount', 'meanstream').automountServiceAccountToken).toBe(false);
+      for (const { name, pod } of pods) {
+        expect(pod.securityContext, name).toMatchObject({
+          runAsNonRoot: true,
+          runAsUser: 10001,
+          seccompProfile: { type: 'RuntimeDefault' },
+        });
+        expect(pod.serviceAccountName, name).toBe('meanstream');
+        expect(pod.automountServiceAccountToken, name).toBe(false);
+        expect(pod.enableServiceLinks, name).toBe(false);
+        for (const container of [...pod.containers, ...(pod.initContainers ?? [])]) {
+          expect(container.securityContext, name).toEqual({
+            allowPrivilegeEscalation: false,
+            readOnlyRootFilesystem: true,
+            capabilities: { drop: ['ALL'] },
+          });
+        }
+      }
+    });
+
+    it('ask for and limit the CPU and memory of every container', () => {
+      for (const { name, pod } of pods) {
+        for (const { resources: asked } of pod.containers) {
+          for (const amounts of [asked.requests, asked.limits]) {
+            expect(Object.keys(amounts).sort(), name).toEqual(['cpu', 'memory']);
+          }
+        }
+      }
+    });
+
+    it.each([
+      ['StatefulSet meanstream-processor', 'metrics', 9464],
+      ['Deployment meanstream-gateway', 'http', 8080],
+    ])('probe %s on its port %s', (name, port, containerPort) => {
+      const container = containerOf(name);
+      expect(container.ports).toEqual([{ name: port, containerPort }]);
+      expect(container.startupProbe!.httpGet).toEqual({ path: '/startupz', port });
+      expect(container.readinessProbe!.httpGet).toEqual({ path: '/readyz', port });
+      expect(container.livenessProbe!.httpGet).toEqual({ path: '/livez', port });
+    });
+
+    it.each([
+      ['StatefulSet meanstream-processor', ['processor']],
+      ['Deployment meanstream-gateway', ['gateway']],
+      ['CronJob meanstream-retrain', ['retrain']],
+      ['Job meanstream-topics', ['topics', 'apply']],
+    ])('let %s run meanstream %j with the mounted settings', (name, command) => {
+      const { command: program, args, volumeMounts } = containerOf(name);
+      expect(program).toEqual(['node', 'dist/bin/meanstream.js']);
+      expect(args).toEqual([...command, '--config', '/etc/meanstream/meanstream.yaml']);
+      expect(volumeMounts).toContainEqual({
+        name: 'settings',
+        mountPath: '/etc/meanstream',
+        readOnly: true,
+      });
+    });
+
+    it('mount settings that the loader accepts, with the ports and folder used here', () => {
+      const [map] = resources.filter(({ kind }) => kind === 'ConfigMap');
+      const mounted = pods.map(({ pod }) => pod.volumes[0]!.configMap!.name);
+      expect(new Set(mounted)).toEqual(new Set([map!.metadata.name]));
+      const file = join(folder, path, 'meanstream.yaml');
+      expect(map!.data!['meanstream.yaml']).toBe(readFileSync(file, 'utf8'));
+      const environment = { MEANSTREAM_SASL_PASSWORD: 'from the secret' };
+      // The certificate is mounted from a secret, so here another file stands for it.
+      const certificate = map!.data!['meanstream.yaml']!.includes('ssl.ca.file');
+      const flags = certificate ? [`ssl.ca.file=${import.meta.filename}`] : [];
+      const { values } = loadSettings({ file, environment, flags });
+      expect(values).toMatchObject({
+        'http.host': '0.0.0.0',
+        'http.port': 8080,
+        'metrics.port': 9464,
+      });
+      const state = containerOf('StatefulSet meanstream-processor').volumeMounts.at(2)!;
+      expect(state.name).toBe('state');
+      expect(values['state.dir'].startsWith(`${state.mountPath}/`)).toBe(true);
+    });
+
+    it('keep the state of a processor on its own volume', () => {
+      const { spec } = one('StatefulSet', 'meanstream-processor');
+      expect(spec.volumeClaimTemplates).toMatchObject([
+        { metadata: { name: 'state' }, spec: { accessModes: ['ReadWriteOnce'] } },
+      ]);
+      expect(one('Service', spec.serviceName as string).spec.clusterIP).toBe('None');
+    });
+
+    it('leave pods more time to stop than a drain may take', () => {
+      for (const { pod } of pods) expect(pod.terminationGracePeriodSeconds).toBeGreaterThan(25 + 5);
+    });
+
+    it('never run two retrains at once', () => {
+      const { spec } = one('CronJob', 'meanstream-retrain');
+      expect(spec.concurrencyPolicy).toBe('Forbid');
+      expect(spec.jobTemplate).toMatchObject({ spec: { backoffLimit: 2 } });
+    });
+
+    it('take one pod of a kind away at a time', () => {
+      for (const name of ['meanstream-processor', 'meanstream-gateway']) {
+        expect(one('PodDisruptionBudget', name).spec.maxUnavailable).toBe(1);
+      }
+    });
+
+    it('select with every Service and budget the pods that are there', () => {
+      for (const { kind, metadata, spec } of resources) {
+        if (kind !== 'Service' && kind !== 'PodDisruptionBudget') continue;
+        const selector = spec.selector as Record<string, unknown>;
+        const component = metadata.name.replace('meanstream-', '');
+        expect(selector.matchLabels ?? selector).toEqual({
+          'app.kubernetes.io/name': 'meanstream',
+          'app.kubernetes.io/component': component,
+        });
+      }
+    });
+
+    it('deny all traffic but DNS, Kafka, the gateway and the metrics', () => {
+      const policies = resources.filter(({ kind }) => kind === 'NetworkPolicy');
+      expect(policies.map(({ metadata }) => metadata.name).sort()).toEqual([
+        'default-deny',
+        'egress-dns',
+        'egress-kafka',
+        'ingress-gateway',
+        'ingress-metrics',
+      ]);
+      expect(one('NetworkPolicy', 'default-deny').spec).toEqual({
+        podSelector: {},
+        policyTypes: ['Ingress', 'Egress'],
+      });
+    });
+
+    it('name an image with a version', () => {
+      for (const { pod } of pods) {
+        const { image } = pod.containers[0]!;
+        if (path === 'base') expect(image).toBe('meanstream');
+        else expect(image).toMatch(/:(dev|\d+\.\d+\.\d+)$/);
+      }
+    });
+  },
+);
+
+describe('the image', () => {
+  const dockerfile = readFileSync(join(folder, '../Dockerfile'), 'utf8');
+
+  it('installs exactly the lockfile, without running anybody’s scripts', () => {
+    const installs = dockerfile.match(/npm (ci|install|i)\b.*/g)!;
+    expect(installs).toEqual(['npm ci --ignore-scripts', 'npm ci --omit=dev --ignore-scripts']);
+  });
+
+  it('runs node itself, as the user the manifests name', () => {
+    expect(dockerfile).toMatch(/^ENTRYPOINT \["node", "dist\/bin\/meanstream.js"\]$/m);
+    expect(dockerfile).toMatch(/^USER 10001:10001$/m);
+    expect(dockerfile).toMatch(/^WORKDIR \/app$/m);
+  });
+});
