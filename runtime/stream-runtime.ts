@@ -66,6 +66,7 @@ export class StreamRuntime {
     }
     if (this.#isStopping) return;
     await this.#join();
+    if (this.#isStopping) return this.#member?.leave();
     if (this.#state === 'STARTING') this.#state = 'RUNNING';
     logger.info({ application: applicationId }, `application ${applicationId} has started`);
   }

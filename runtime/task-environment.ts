@@ -26,6 +26,8 @@ export interface TaskLimits {
 
 /** How long a batch rests after `retryLater`. */
 export const retryPauseMs = 50;
+/** A full batch that is put off comes back twice as large, up to this: whoever waits for more rows gets to see them. */
+export const putOffRowsMax = 32_768;
 /** Longest wait for records of an idle task: it is how late a stop or an assignment may be noticed. */
 export const idleReadMsMax = 100;
 /** A position that only moved over markers and gaps is not worth a transaction of its own more often than this. */

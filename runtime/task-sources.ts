@@ -8,6 +8,7 @@ import type { Broker, PartitionReader } from '../broker/index.ts';
 import type { RecordBatch } from '../schemas/index.ts';
 import type { Clock } from '../support/index.ts';
 import type { SourceNode } from '../topology/index.ts';
+import { putOffRowsMax } from './task-environment.ts';
 
 /** Where a source begins. */
 export interface StartPosition {
@@ -30,6 +31,8 @@ export interface TaskSource {
   /** Rows taken in since the last transaction. */
   pendingRows: number;
   pausedUntilMs: number;
+  /** Rows of the next read at least: more than usual after a full batch was put off. */
+  rowsMin: number;
   reading: Promise<void> | undefined;
   outcome: ReadOutcome | undefined;
 }
@@ -65,6 +68,7 @@ export class TaskSources {
       committed,
       pendingRows: 0,
       pausedUntilMs: 0,
+      rowsMin: 0,
       reading: undefined,
       outcome: undefined,
     }));
@@ -108,6 +112,7 @@ export class TaskSources {
   done({ source, batch }: ReadBatch): void {
     source.position = batch.nextOffset;
     source.pendingRows += batch.n;
+    source.rowsMin = 0;
   }
 
   /** Goes back to the start of the batch, and rests. */
@@ -115,6 +120,7 @@ export class TaskSources {
     source.position = batch.offsets[0]!;
     source.reader.seek(source.position);
     source.pausedUntilMs = this.#clock.monotonicMs() + pauseMs;
+    source.rowsMin = Math.min(putOffRowsMax, batch.n * 2);
   }
 
   /** Ends all rests. */

@@ -1,0 +1,153 @@
+// A running application against a log that fails: what counts is that everything is counted once in the end.
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { RecordBatchBuilder } from '../schemas/index.ts';
+import {
+  CommitOutcomeUnknownError,
+  FatalError,
+  Metrics,
+  Random,
+  RetriableError,
+  systemClock,
+} from '../support/index.ts';
+import type { StreamRuntimeOptions } from './options.ts';
+import { StreamRuntime } from './stream-runtime.ts';
+import { MemoryBroker } from './testing/memory-broker.ts';
+import { readAll } from './testing/read-all.ts';
+import { expectedTotals, totalsOf, wordCount } from './testing/word-count.ts';
+
+let broker: MemoryBroker;
+let stateDir: string;
+const metrics = new Metrics();
+
+beforeEach(async () => {
+  broker = new MemoryBroker(systemClock);
+  stateDir = await mkdtemp(join(tmpdir(), 'meanstream-faults-'));
+  const spec = { partitions: 2, replicationFactor: 1, configs: {} };
+  await broker.createTopics([
+    { name: 'lines', ...spec },
+    { name: 'totals', ...spec },
+  ]);
+});
+
+afterEach(() => rm(stateDir, { recursive: true, force: true }));
+
+function runtimeWith(options: Partial<StreamRuntimeOptions> = {}): StreamRuntime {
+  return new StreamRuntime({
+    ...{ topology: wordCount(), broker, instanceId: 'one', clock: systemClock, stateDir, metrics },
+    applicationId: 'app',
+    storeEngine: 'rocksdb',
+    commitIntervalMs: 5,
+    sessionTimeoutMs: 300,
+    ...options,
+  });
+}
+
+function send(partition: number, lines: readonly string[]): void {
+  const records = new RecordBatchBuilder();
+  for (const line of lines) records.append(0, null, new TextEncoder().encode(line));
+  broker.append([{ topic: 'lines', partition, records }]);
+}
+
+async function eventually(holds: () => boolean | Promise<boolean>): Promise<void> {
+  for (let tries = 0; !(await holds()); tries++) {
+    expect(tries).toBeLessThan(2000);
+    await systemClock.sleep(5);
+  }
+}
+
+test('commits that fail, whose outcome is unknown, or that meet another owner change nothing in the end', async () => {
+  const random = new Random(11);
+  const runtime = runtimeWith();
+  await runtime.start();
+  let commits = 0;
+  broker.faults.commit = (_, apply) => {
+    commits += 1;
+    if (commits % 4 === 1) throw new RetriableError('not now');
+    if (commits % 4 === 2) throw new CommitOutcomeUnknownError('no answer: it was not applied');
+    if (commits % 4 === 0) return;
+    apply();
+    throw new CommitOutcomeUnknownError('no answer: it was applied');
+  };
+  const lines: string[][] = [[], []];
+  for (let round = 0; round < 40; round++) {
+    const partition = random.below(2);
+    const some = Array.from({ length: 1 + random.below(20) }, () => `w${random.below(9)}`);
+    lines[partition]!.push(...some);
+    send(partition, some);
+    if (round % 10 === 9) broker.fence('app-count_0');
+    await systemClock.sleep(random.below(20));
+  }
+  const expected = lines.flatMap(expectedTotals);
+  await eventually(async () => (await readAll(broker, 'totals')).length >= expected.length);
+  await runtime.stop();
+  expect(commits).toBeGreaterThan(4);
+  expect(totalsOf(await readAll(broker, 'totals'))).toEqual(expected);
+});
+
+test('input that retention has taken goes on at the start of what is left, and says so', async () => {
+  const runtime = runtimeWith();
+  await runtime.start();
+  send(0, ['a']);
+  await eventually(async () => (await readAll(broker, 'totals')).length === 1);
+  await runtime.stop();
+  send(0, ['lost', 'kept']);
+  broker.partition('lines', 0).trim(2);
+  const warnings: string[] = [];
+  const again = runtimeWith({
+    logger: {
+      ...{ debug: () => {}, info: () => {}, error: () => {} },
+      warn: (_, message) => void warnings.push(message),
+    },
+  });
+  await again.start();
+  await eventually(async () => (await readAll(broker, 'totals')).length === 2);
+  await again.stop();
+  expect(totalsOf(await readAll(broker, 'totals'))).toEqual(['a 1', 'kept 1']);
+  expect(warnings.join()).toContain('Offset 1 of lines-0 is not in the log (2 to 3)');
+});
+
+test('a stop that cannot finish gives up at its deadline', async () => {
+  let stuck: () => void = () => {};
+  const writer = broker.openTransactionalWriter.bind(broker);
+  broker.openTransactionalWriter = async (id) => ({
+    ...(await writer(id)),
+    commit: () =>
+      new Promise((resolve) => {
+        stuck = () => resolve([]);
+      }),
+  });
+  const runtime = runtimeWith({ stopTimeoutMs: 200, storeEngine: 'memory' });
+  await runtime.start();
+  send(0, ['a']);
+  await systemClock.sleep(50);
+  await expect(runtime.stop()).rejects.toThrow(FatalError);
+  stuck();
+  await systemClock.sleep(50);
+});
+
+test('a changelog made for another number of partitions is refused at the start', async () => {
+  await broker.createTopics([
+    { name: 'app-counts-changelog', partitions: 3, replicationFactor: 1, configs: {} },
+  ]);
+  await expect(runtimeWith().start()).rejects.toThrow('needs `meanstream reset`');
+});
+
+test('lag, commits, tasks and rebalances are measured', async () => {
+  const own = new Metrics();
+  const runtime = runtimeWith({ metrics: own });
+  await runtime.start();
+  send(1, ['a', 'b']);
+  await eventually(async () => (await readAll(broker, 'totals')).length === 2);
+  const text = await own.registry.metrics();
+  expect(text).toContain('meanstream_partitions_assigned 2');
+  expect(text).toContain('meanstream_commits_total{outcome="committed"} 1');
+  expect(text).toContain('meanstream_points_consumed_total{topic="lines"} 2');
+  expect(text).toContain('meanstream_consumer_lag_records{topic="lines",partition="1"} 0');
+  expect(text).toMatch(/meanstream_rebalances_total [1-9]/);
+  await runtime.stop();
+  expect(await own.registry.metrics()).toContain('meanstream_partitions_assigned 0');
+});
