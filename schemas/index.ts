@@ -42,6 +42,22 @@ export {
 export { bytesOf, numbersIn } from './number-arrays.ts';
 export type { PointBatch } from './point-batch.ts';
 export {
+  type DecodedPoints,
+  PointDecoder,
+  type PointDecoderOptions,
+  type PointFormat,
+  pointContentTypes,
+  type RejectedPoint,
+} from './point-decoder.ts';
+export { type PointFault, pointFaults } from './point-faults.ts';
+export { type PointShape, pointDimsMax } from './point-reader.ts';
+export {
+  type PointRequest,
+  type PointRequestOptions,
+  readPointLines,
+  readPointRequest,
+} from './point-request.ts';
+export {
   type RecordBatch,
   RecordBatchBuilder,
   type RecordColumns,

@@ -14,6 +14,8 @@ export interface PointBatch {
   readonly partition: number;
   readonly n: number;
   readonly dims: number;
+  /** Names in vector order, empty when points are plain vectors. */
+  readonly features: readonly string[];
   readonly values: Float32Array;
   readonly weights: Float32Array;
   readonly timestamps: Float64Array;

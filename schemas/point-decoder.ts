@@ -1,0 +1,163 @@
+// From records of `points` to columns: a PointBatch of what is good, and a list of what is not, with the reason. The form
+// of a record is said by its content-type header, else by the setting `points.format`; it is never guessed from bytes.
+
+import { InvalidRecordError } from '../support/index.ts';
+import type { PointBatch } from './point-batch.ts';
+import { excerpt, type PointFault, pointFault } from './point-faults.ts';
+import { PointReader, type PointShape, pointDimsMax } from './point-reader.ts';
+import { type RecordBatch, recordHeaders } from './record-batch.ts';
+
+export type PointFormat = 'json' | 'float32';
+
+export const pointContentTypes: Readonly<Record<string, PointFormat>> = {
+  'application/json': 'json',
+  'application/vnd.meanstream.float32': 'float32',
+};
+
+export interface PointDecoderOptions {
+  readonly format: PointFormat;
+  readonly bytesMax: number;
+  /** How far a point's timestamp may be ahead of its record's. Infinity: as far as it likes. */
+  readonly timestampSkewMsMax: number;
+}
+
+export interface RejectedPoint {
+  /** In the record batch. */
+  readonly row: number;
+  readonly code: PointFault;
+  /** A sentence for people: what was found, and the remedy. */
+  readonly message: string;
+}
+
+export interface DecodedPoints {
+  readonly points: PointBatch;
+  readonly rejected: readonly RejectedPoint[];
+}
+
+/** Columns grow to the largest batch and are reused: a decoded batch is valid until the next `decode`. */
+export class PointDecoder {
+  readonly #options: PointDecoderOptions;
+  readonly #reader = new PointReader();
+  #values: Float32Array = new Float32Array(0);
+  #weights = new Float32Array(0);
+  #timestamps = new Float64Array(0);
+  #offsets = new Float64Array(0);
+  #sourceRows = new Int32Array(0);
+
+  constructor(options: PointDecoderOptions) {
+    this.#options = options;
+  }
+
+  /** @param shape of the points; where it is not known, the first valid one of the batch fixes it for the batch. */
+  decode(records: RecordBatch, shape: PointShape): DecodedPoints {
+    const rejected: RejectedPoint[] = [];
+    this.#reserveRows(records.n);
+    this.#reader.expect(shape);
+    let known = shape;
+    let n = 0;
+    for (let row = 0; row < records.n; row++) {
+      this.#reserveValues(n * known.dims + this.#reader.width, records.n * known.dims);
+      try {
+        this.#decodeRow(records, row, n, n * known.dims);
+      } catch (error) {
+        if (!(error instanceof InvalidRecordError)) throw error;
+        rejected.push({ row, code: error.code as PointFault, message: error.message });
+        continue;
+      }
+      if (known.dims === 0) {
+        known = this.#reader.shape;
+        this.#reader.expect(known);
+      }
+      n += 1;
+    }
+    return { points: this.#batch(records, n, known), rejected };
+  }
+
+  #decodeRow(records: RecordBatch, row: number, n: number, base: number): void {
+    const { bytes, valueStarts, valueEnds, timestamps, offsets } = records;
+    const reader = this.#reader;
+    const start = valueStarts[row]!;
+    const end = valueEnds[row]!;
+    this.#checkSize(end < 0 ? -1 : end - start);
+    if (this.#formatOf(records, row) === 'json') reader.read(bytes, start, end, this.#values, base);
+    else reader.readFloat32(bytes, start, end, this.#values, base);
+    const recordMs = timestamps[row]!;
+    this.#weights[n] = reader.weight;
+    this.#timestamps[n] = this.#eventTime(reader.timestampMs, recordMs);
+    this.#offsets[n] = offsets[row]!;
+    this.#sourceRows[n] = row;
+  }
+
+  #checkSize(size: number): void {
+    const { bytesMax } = this.#options;
+    if (size < 0) {
+      throw pointFault('null_value', 'The value is null; points cannot be deleted, send a point.');
+    }
+    if (size === 0) throw pointFault('empty_value', 'The value is empty; send a point.');
+    if (size > bytesMax) {
+      throw pointFault(
+        'too_large',
+        `The value has ${size} bytes, more than ${bytesMax}; send a smaller point or raise points.bytes.max.`,
+      );
+    }
+  }
+
+  #formatOf(records: RecordBatch, row: number): PointFormat {
+    if (records.headers.size === 0) return this.#options.format;
+    const header = recordHeaders(records, row).findLast(
+      ({ key }) => key.toLowerCase() === 'content-type',
+    );
+    if (header === undefined) return this.#options.format;
+    const text = Buffer.from(header.value ?? []).toString('utf8');
+    const format = pointContentTypes[text.split(';', 1)[0]!.trim().toLowerCase()];
+    if (format !== undefined) return format;
+    throw pointFault(
+      'unknown_content_type',
+      `The content-type ${excerpt(text)} is not known; send ${Object.keys(pointContentTypes).join(' or ')}, or no such header.`,
+    );
+  }
+
+  #eventTime(pointMs: number | null, recordMs: number): number {
+    if (pointMs === null) return recordMs;
+    const { timestampSkewMsMax } = this.#options;
+    if (recordMs < 0 || pointMs - recordMs <= timestampSkewMsMax) return pointMs;
+    throw pointFault(
+      'timestamp_in_future',
+      `"timestamp" is ${pointMs - recordMs} ms after the record's, more than ${timestampSkewMsMax}; set the producer's clock.`,
+      '/timestamp',
+    );
+  }
+
+  #batch(records: RecordBatch, n: number, { dims, features }: PointShape): PointBatch {
+    return {
+      partition: records.partition,
+      n,
+      dims,
+      features,
+      values: this.#values,
+      weights: this.#weights,
+      timestamps: this.#timestamps,
+      offsets: this.#offsets,
+      sourceRows: this.#sourceRows,
+      records,
+      fromOffset: records.n > 0 ? records.offsets[0]! : records.nextOffset,
+      nextOffset: records.nextOffset,
+    };
+  }
+
+  #reserveRows(rows: number): void {
+    if (rows <= this.#weights.length) return;
+    const capacity = Math.max(rows, this.#weights.length * 2, 256);
+    this.#weights = new Float32Array(capacity);
+    this.#timestamps = new Float64Array(capacity);
+    this.#offsets = new Float64Array(capacity);
+    this.#sourceRows = new Int32Array(capacity);
+  }
+
+  #reserveValues(length: number, likely: number): void {
+    if (length <= this.#values.length) return;
+    const before = this.#values;
+    this.#values = new Float32Array(Math.max(length, likely, before.length * 2, pointDimsMax));
+    this.#values.set(before);
+  }
+}
