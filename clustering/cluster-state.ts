@@ -24,8 +24,17 @@ export interface OnlineStart extends OnlineBasis {
 const weightMin = 1e-12;
 
 /** One cluster. Sums are as of `foldedAt`. */
+/** The lifecycle remembers for so many half-lives what everything else remembers for one. */
+export const longMemory = 4;
+
+export function longDecay(decay: number): number {
+  return decay ** (1 / longMemory);
+}
+
 export interface ClusterState {
   weight: number;
+  /** The same with a half-life `longMemory` times as long: for how long a rare cluster is kept in mind. */
+  longWeight: number;
   sumSquares: number;
   /** The model's clock at the last fold. */
   foldedAt: number;
@@ -63,7 +72,12 @@ export function sumSquaresAboutCentroid(
   return Math.max(0, cluster.sumSquares - cluster.weight * square);
 }
 
-export function clusterFrom(start: OnlineStart, j: number, factor: number): ClusterState {
+export function clusterFrom(
+  start: OnlineStart,
+  j: number,
+  factor: number,
+  longFactor: number,
+): ClusterState {
   const { dims, reference, scale } = start;
   const centroid = start.centroids.slice(j * dims, (j + 1) * dims);
   const weight = start.weights[j]! * factor;
@@ -78,11 +92,21 @@ export function clusterFrom(start: OnlineStart, j: number, factor: number): Clus
   scaleInPlace(histogram, factor);
   const anchor = centroid.slice();
   const history = { foldedAt: 0, bornPatch: 0, heir: j, restsUntil: 0 };
-  return { weight, sumSquares, ...history, sums, centroid, anchor, histogram };
+  return {
+    weight,
+    longWeight: start.weights[j]! * longFactor,
+    sumSquares,
+    ...history,
+    sums,
+    centroid,
+    anchor,
+    histogram,
+  };
 }
 
 export function decayCluster(cluster: ClusterState, decay: number): void {
   cluster.weight *= decay;
+  cluster.longWeight *= longDecay(decay);
   cluster.sumSquares *= decay;
   scaleInPlace(cluster.sums, decay);
   scaleInPlace(cluster.histogram, decay);
@@ -115,19 +139,28 @@ export function basisFromRecord(record: Float64Array): OnlineBasis {
 }
 
 export function clusterToRecord(c: ClusterState): Float64Array {
-  const head = [c.weight, c.sumSquares, c.foldedAt, c.bornPatch, c.heir, c.restsUntil];
+  const head = [
+    c.weight,
+    c.longWeight,
+    c.sumSquares,
+    c.foldedAt,
+    c.bornPatch,
+    c.heir,
+    c.restsUntil,
+  ];
   return Float64Array.from([...head, ...c.sums, ...c.centroid, ...c.anchor, ...c.histogram]);
 }
 
 export function clusterFromRecord(record: Float64Array, dims: number): ClusterState {
-  const at = (from: number, length: number) => record.slice(6 + from, 6 + from + length);
+  const at = (from: number, length: number) => record.slice(7 + from, 7 + from + length);
   return {
     weight: record[0]!,
-    sumSquares: record[1]!,
-    foldedAt: record[2]!,
-    bornPatch: record[3]!,
-    heir: record[4]!,
-    restsUntil: record[5]!,
+    longWeight: record[1]!,
+    sumSquares: record[2]!,
+    foldedAt: record[3]!,
+    bornPatch: record[4]!,
+    heir: record[5]!,
+    restsUntil: record[6]!,
     sums: at(0, dims),
     centroid: at(dims, dims),
     anchor: at(2 * dims, dims),

@@ -3,14 +3,19 @@
 // 1. Gain of a new centroid at candidate x: the error it would take away, Σ weight·max(0, d² − ‖y − x‖²) over candidates y,
 //    each standing for its share of the points; x itself counts with no more than its own weight.
 // 2. Cost of losing centroid j: what merging it with its cheapest neighbour b adds, w_j·w_b/(w_j + w_b)·‖c_j − c_b‖² (exact).
-// 3. If gain > 1.5 · cost: j's points go to b, j's slot is born anew at x, and takes from their clusters the candidates it
+// 3. If gain > 2 · cost: j's points go to b, j's slot is born anew at x, and takes from their clusters the candidates it
 //    captures, at their own weight. What is subtracted in one place is added in another: weights are conserved.
+//
+// Where centroids are is a slower question than where exactly each one is, so gain and cost are weighed with a longer memory
+// (cluster-state.ts): else the far point just seen looks more frequent than it is, and the cluster of a few far points is
+// given up between two of them. A cluster of many points is known to be dead sooner: `lastingWeight`.
 //
 // Bounded and slow to change its mind: at most 1 + k/100 relocations a look, and one just born rests for a half-life.
 
 import type { Candidate, CandidatePool } from './candidate-pool.ts';
 import {
   type ClusterState,
+  longDecay,
   type OnlineBasis,
   recentre,
   squaredDistance,
@@ -48,10 +53,14 @@ interface Sighting {
   readonly nearest: number;
   readonly square: number;
   readonly weight: number;
+  readonly longWeight: number;
+  /** Long-remembered, as gain and cost are. */
   readonly standsFor: number;
 }
 
-const gainOverCostMin = 1.5;
+const gainOverCostMin = 2;
+/** So many points say more than the longer memory about how much of a cluster there is now. */
+const tellingPoints = 5;
 
 export function relocate(state: LifecycleState, actsMax: number): LifecycleEvent[] {
   const events: LifecycleEvent[] = [];
@@ -87,8 +96,15 @@ function sight({ basis, clusters, decaySince }: LifecycleState, candidate: Candi
     }
   }
   const decay = decaySince(candidate.at);
-  const [weight, standsFor] = [candidate.weight * decay, candidate.standsFor * decay];
-  return { candidate, nearest, square, weight, standsFor };
+  const slow = longDecay(decay);
+  return {
+    candidate,
+    nearest,
+    square,
+    weight: candidate.weight * decay,
+    longWeight: candidate.weight * slow,
+    standsFor: candidate.standsFor * slow,
+  };
 }
 
 interface Birth {
@@ -98,8 +114,8 @@ interface Birth {
 
 function bestBirth({ basis }: LifecycleState, sightings: readonly Sighting[]): Birth | undefined {
   let best: Birth | undefined;
-  for (const [index, { candidate, square, weight }] of sightings.entries()) {
-    let gain = weight * square;
+  for (const [index, { candidate, square, longWeight }] of sightings.entries()) {
+    let gain = longWeight * square;
     for (const [i, other] of sightings.entries()) {
       if (i === index) continue;
       const to = squaredDistance(other.candidate.point, candidate.point, basis.scale);
@@ -117,8 +133,8 @@ interface Death {
 }
 
 function cheapestDeath(state: LifecycleState, donor: number): Death | undefined {
-  const { basis, clusters, clock, decaySince } = state;
-  const weights = clusters.map((cluster) => cluster.weight * decaySince(cluster.foldedAt));
+  const { basis, clusters, clock } = state;
+  const weights = lastingWeights(state);
   let best: Death | undefined;
   for (const [slot, cluster] of clusters.entries()) {
     if (slot === donor || cluster.restsUntil > clock) continue;
@@ -131,6 +147,24 @@ function cheapestDeath(state: LifecycleState, donor: number): Death | undefined 
     }
   }
   return best;
+}
+
+/**
+ * How much of each cluster is still to be counted on, in units of the longer memory. The rate of a rare one is what the
+ * longer memory says; of one with many points, what the last half-life says: the mean of a gamma posterior whose prior,
+ * worth `tellingPoints`, comes from the longer memory.
+ */
+function lastingWeights({ clusters, decaySince }: LifecycleState): Float64Array {
+  const now = Float64Array.from(clusters, (c) => c.weight * decaySince(c.foldedAt));
+  const long = Float64Array.from(clusters, (c) => c.longWeight * longDecay(decaySince(c.foldedAt)));
+  const ratio = sum(long) / Math.max(sum(now), Number.MIN_VALUE);
+  return long.map((weight, j) =>
+    weight > 0 ? (ratio * (tellingPoints + now[j]!)) / ((tellingPoints * ratio) / weight + 1) : 0,
+  );
+}
+
+function sum(numbers: Float64Array): number {
+  return numbers.reduce((total, value) => total + value, 0);
 }
 
 function swap(
@@ -171,9 +205,10 @@ function bequeath({ basis, clusters }: LifecycleState, from: number, to: number)
     target.sums[d]! += source.sums[d]! + source.weight * move;
   }
   target.weight += source.weight;
+  target.longWeight += source.longWeight;
   target.sumSquares += square;
   for (let bin = 0; bin < distanceBins; bin++) target.histogram[bin]! += source.histogram[bin]!;
-  Object.assign(source, { weight: 0, sumSquares: 0 });
+  Object.assign(source, { weight: 0, longWeight: 0, sumSquares: 0 });
   source.sums.fill(0);
   source.histogram.fill(0);
   recentre(target, basis, to);
@@ -189,6 +224,9 @@ function capture(state: LifecycleState, to: number, sighting: Sighting, distance
   if (!(weight > 0)) return;
   addPoint(donor, basis, from, sighting.candidate.point, -weight);
   addPoint(clusters[to]!, basis, to, sighting.candidate.point, weight);
+  const longWeight = Math.min(sighting.longWeight, donor.longWeight / 2);
+  donor.longWeight -= longWeight;
+  clusters[to]!.longWeight += longWeight;
   const bin = distanceBin(Math.sqrt(sighting.square));
   donor.histogram[bin] = Math.max(0, donor.histogram[bin]! - weight);
   clusters[to]!.histogram[distanceBin(distance)]! += weight;

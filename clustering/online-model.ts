@@ -21,6 +21,7 @@ import {
   clusterFromRecord,
   clusterToRecord,
   decayCluster,
+  longMemory,
   type OnlineBasis,
   type OnlineStart,
   recentre,
@@ -87,8 +88,10 @@ export class OnlineModel {
     const basis = { k, dims, mean, scale, reference };
     const halfLife = options.halfLife ?? defaultHalfLife(k);
     const total = start.weights.reduce((sum, weight) => sum + weight, 0);
-    const factor = total > 0 ? Math.min(1, halfLife / Math.LN2 / total) : 1;
-    const clusters = Array.from({ length: k }, (_, j) => clusterFrom(start, j, factor));
+    const memory = halfLife / Math.LN2;
+    const factor = total > 0 ? Math.min(1, memory / total) : 1;
+    const longFactor = total > 0 ? Math.min(1, (memory * longMemory) / total) : 1;
+    const clusters = Array.from({ length: k }, (_, j) => clusterFrom(start, j, factor, longFactor));
     const model = new OnlineModel(basis, options, clusters);
     for (let j = 0; j < k; j++) model.#changed.add(j);
     return model;
@@ -195,6 +198,7 @@ export class OnlineModel {
       if (move !== 0) sumSquares += ((2 * sum + weight * move) * move) / scale[d]! ** 2;
     }
     cluster.weight += weight;
+    cluster.longWeight += weight;
     cluster.sumSquares += sumSquares;
     for (let bin = 0; bin < distanceBins; bin++) {
       cluster.histogram[bin]! += delta.distanceHistogram[i * distanceBins + bin]!;
