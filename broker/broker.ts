@@ -44,9 +44,14 @@ export interface Transaction {
   readonly offsets: readonly CommittedOffset[];
 }
 
-/** What an append got: row i of its records is at baseOffset + i. */
+/** What an append got: row i of its records is at baseOffset + i. An append without rows gets −1. */
 export interface AppendedAt extends TopicPartition {
   readonly baseOffset: number;
+  /**
+   * Only when the append was split and other writers' records came between its parts: row i of those from `row` on is
+   * at their `baseOffset` + i − row. Never for a partition with one writer.
+   */
+  readonly splits?: readonly { readonly row: number; readonly baseOffset: number }[];
 }
 
 export interface ReadOptions {

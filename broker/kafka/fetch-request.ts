@@ -1,0 +1,81 @@
+// Fetch 11, read_committed, without fetch sessions: the request for one node's partitions, and its answer as bytes.
+
+import { byTopic } from './by-topic.ts';
+import { WireReader, WireWriter } from './wire-buffer.ts';
+
+export interface FetchTarget {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly bytesMax: number;
+}
+
+export interface FetchLimits {
+  readonly waitMsMax: number;
+  readonly bytesMax: number;
+}
+
+export interface AbortedTransaction {
+  readonly producerId: number;
+  readonly firstOffset: number;
+}
+
+export interface FetchedPartition {
+  readonly topic: string;
+  readonly partition: number;
+  readonly errorCode: number;
+  readonly lastStableOffset: number;
+  readonly logStart: number;
+  readonly aborted: readonly AbortedTransaction[];
+  /** Whole batches, the last one perhaps cut. A view on the answer's bytes. */
+  readonly records: Buffer;
+}
+
+const readCommitted = 1;
+
+export function encodeFetch(targets: readonly FetchTarget[], limits: FetchLimits): Buffer {
+  const writer = new WireWriter()
+    .int32(-1)
+    .int32(limits.waitMsMax)
+    .int32(1)
+    .int32(limits.bytesMax)
+    .int8(readCommitted)
+    .int32(0)
+    .int32(-1);
+  return writer
+    .array(byTopic(targets), ([topic, partitions]) => {
+      writer.string(topic).array(partitions, ({ partition, offset, bytesMax }) => {
+        writer.int32(partition).int32(-1).int64(offset).int64(-1).int32(bytesMax);
+      });
+    })
+    .int32(0)
+    .string('')
+    .finish();
+}
+
+export function decodeFetch(payload: Buffer): FetchedPartition[] {
+  const reader = new WireReader(payload);
+  reader.int32();
+  const errorCode = reader.int16();
+  reader.int32();
+  const topics = reader.array(() => {
+    const topic = reader.string() ?? '';
+    return reader.array(() => readPartition(reader, topic, errorCode));
+  });
+  return topics.flat();
+}
+
+function readPartition(reader: WireReader, topic: string, error: number): FetchedPartition {
+  const partition = reader.int32();
+  const errorCode = reader.int16() || error;
+  reader.int64();
+  const lastStableOffset = reader.int64();
+  const logStart = reader.int64();
+  const aborted = reader.array(() => ({
+    producerId: reader.int64(),
+    firstOffset: reader.int64(),
+  }));
+  reader.int32();
+  const records = reader.bytes();
+  return { topic, partition, errorCode, lastStableOffset, logStart, aborted, records };
+}

@@ -1,0 +1,261 @@
+// Membership of a consumer group, without consuming: join, hear the tasks, send heartbeats, join again when Kafka says so.
+// It uses kafkajs's requests but not its consumer, whose assignments lose our data and whose stop can hang. Assignments
+// are advice: safety comes from fencing.
+//
+//   joining ──► member ──(rebalance)──► joining
+//      ▲          └──(unknown member, or no heartbeat for a session)──► lost: no tasks ──┐
+//      └─────────────────────────────────────────────────────────────────────────────────┘
+
+import { FatalError } from '../../support/index.ts';
+import type { AssignedTask, GroupMember, JoinOptions } from '../broker.ts';
+import type { Connections } from './connections.ts';
+import { check, coordinatorMoved, isForbidden, isRefusal, refusalType } from './kafka-errors.ts';
+import { decodeNews, decodeTasks, encodeNews, encodeTasks } from './member-messages.ts';
+import { assignTasks, type CountedGroup } from './task-assignment.ts';
+import { partitionCount } from './topic-admin.ts';
+
+const protocolName = 'meanstream-tasks';
+const heartbeatMsMax = 500;
+const recountMs = 5_000;
+const pauseMsMin = 50;
+const pauseMsMax = 1_000;
+const leaveMsMax = 3_000;
+
+interface Generation {
+  readonly id: number;
+  readonly isLeader: boolean;
+}
+
+/** Kafka will never let us in like this. */
+const hopeless = new Set([
+  'INVALID_SESSION_TIMEOUT',
+  'INCONSISTENT_GROUP_PROTOCOL',
+  'INVALID_GROUP_ID',
+  'GROUP_MAX_SIZE_REACHED',
+]);
+
+export class GroupMembership implements GroupMember {
+  readonly #connections: Connections;
+  readonly #options: JoinOptions;
+  readonly #lane: string;
+  readonly #left = new AbortController();
+  #memberId = '';
+  #tasks: readonly AssignedTask[] = [];
+  /** What the last assignment made by this member gave each instance. */
+  #former = new Map<string, readonly AssignedTask[]>();
+  #taskCounts = '';
+  #heardAtMs = 0;
+  #running: Promise<void> = Promise.resolve();
+
+  private constructor(connections: Connections, options: JoinOptions, lane: string) {
+    this.#connections = connections;
+    this.#options = options;
+    this.#lane = lane;
+  }
+
+  /** Resolves with the first assignment. @throws FatalError when Kafka will not have this member. */
+  static async join(
+    connections: Connections,
+    options: JoinOptions,
+    lane: string,
+  ): Promise<GroupMembership> {
+    const membership = new GroupMembership(connections, options, lane);
+    const first = await membership.#joinPatiently();
+    membership.#running = membership.#stay(first);
+    return membership;
+  }
+
+  get memberId(): string {
+    return this.#memberId;
+  }
+
+  async leave(): Promise<void> {
+    if (this.#left.signal.aborted) return;
+    this.#left.abort();
+    const { clock } = this.#connections;
+    await Promise.race([this.#sayGoodbye(), clock.sleep(leaveMsMax)]);
+    // A join that waits for others is cut off.
+    await this.#connections.closeLane(this.#lane);
+    await Promise.race([this.#running, clock.sleep(leaveMsMax)]);
+  }
+
+  async #sayGoodbye(): Promise<void> {
+    const { group } = this.#options;
+    if (this.#memberId === '') return;
+    try {
+      // On another lane: a join that waits would hold the message up.
+      const node = await this.#connections.coordinator('group', group, 'requests');
+      await node.call('LeaveGroup', { groupId: group, memberId: this.#memberId });
+    } catch (error) {
+      this.#report(error, 'Leaving the group went unheard; Kafka will notice.');
+    }
+  }
+
+  async #stay(first: Generation | undefined): Promise<void> {
+    try {
+      for (let generation = first; generation !== undefined; ) {
+        await this.#beat(generation);
+        generation = await this.#joinPatiently();
+      }
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#connections.logger.error({ group: this.#options.group, reason }, 'Out of the group.');
+      this.#tell([]);
+    }
+  }
+
+  /** @returns undefined once the group was left. */
+  async #joinPatiently(): Promise<Generation | undefined> {
+    const { signal } = this.#left;
+    const { clock } = this.#connections;
+    for (let pauseMs = pauseMsMin; !this.#isOver; pauseMs = Math.min(pauseMs * 2, pauseMsMax)) {
+      try {
+        return await this.#joinAndSync();
+      } catch (error) {
+        if (this.#isOver) break;
+        this.#onFault(error);
+        this.#report(error, 'Joining the group failed; it will be tried again.');
+      }
+      await clock.sleep(pauseMs, signal);
+    }
+    return undefined;
+  }
+
+  async #joinAndSync(): Promise<Generation> {
+    const { group, sessionTimeoutMs, instanceId, taskGroups } = this.#options;
+    const metadata = encodeNews({ version: 1, instanceId, taskGroups, held: this.#tasks });
+    const node = await this.#coordinator();
+    const join = () =>
+      node.call('JoinGroup', {
+        groupId: group,
+        memberId: this.#memberId,
+        sessionTimeout: sessionTimeoutMs,
+        rebalanceTimeout: sessionTimeoutMs,
+        protocolType: 'consumer',
+        groupProtocols: [{ name: protocolName, metadata }],
+      });
+    let joined = await join();
+    const memberIdRequired = 79;
+    if (joined.errorCode === memberIdRequired) {
+      this.#memberId = joined.memberId;
+      joined = await join();
+    }
+    check('JoinGroup', joined.errorCode);
+    this.#memberId = joined.memberId;
+    const { generationId, leaderId, members } = joined;
+    const isLeader = leaderId === joined.memberId;
+    const synced = await node.call('SyncGroup', {
+      groupId: group,
+      generationId,
+      memberId: this.#memberId,
+      groupAssignment: isLeader ? await this.#assign(members) : [],
+    });
+    check('SyncGroup', synced.errorCode);
+    this.#heardAtMs = this.#connections.clock.monotonicMs();
+    this.#tell(decodeTasks(synced.memberAssignment));
+    return { id: generationId, isLeader };
+  }
+
+  /** Returns when it is time to join again: Kafka asks for it, or the number of tasks has changed. */
+  async #beat(generation: Generation): Promise<void> {
+    const { clock } = this.#connections;
+    const { group, sessionTimeoutMs } = this.#options;
+    const intervalMs = Math.min(heartbeatMsMax, sessionTimeoutMs / 3);
+    let recountAtMs = clock.monotonicMs() + recountMs;
+    for (;;) {
+      await clock.sleep(intervalMs, this.#left.signal);
+      if (this.#isOver) return;
+      try {
+        const node = await this.#coordinator();
+        const { errorCode } = await node.call('Heartbeat', {
+          groupId: group,
+          groupGenerationId: generation.id,
+          memberId: this.#memberId,
+        });
+        check('Heartbeat', errorCode);
+        this.#heardAtMs = clock.monotonicMs();
+        if (!generation.isLeader || clock.monotonicMs() < recountAtMs) continue;
+        recountAtMs = clock.monotonicMs() + recountMs;
+        if (countsOf(await this.#countTasks()) !== this.#taskCounts) return;
+      } catch (error) {
+        if (this.#isOver || this.#onFault(error) === 'join again') return;
+      }
+    }
+  }
+
+  /** Forgets what the error proves wrong. Membership that is lost, or silent for a session, has no tasks. */
+  #onFault(error: unknown): 'join again' | 'go on' {
+    const { group, sessionTimeoutMs } = this.#options;
+    const type = refusalType(error);
+    if (type !== undefined && (hopeless.has(type) || isForbidden(error))) {
+      throw new FatalError(`Kafka does not let us into group ${group}: ${type}.`, { cause: error });
+    }
+    const isSilent =
+      this.#connections.clock.monotonicMs() - this.#heardAtMs > sessionTimeoutMs &&
+      type === undefined;
+    if (type === 'UNKNOWN_MEMBER_ID' || isSilent) {
+      this.#memberId = type === undefined ? this.#memberId : '';
+      if (this.#tasks.length > 0) this.#tell([]);
+    }
+    if (type === undefined || isRefusal(error, coordinatorMoved)) {
+      this.#connections.forgetCoordinator('group', group);
+      return 'go on';
+    }
+    return 'join again';
+  }
+
+  async #assign(
+    members: readonly { memberId: string; memberMetadata: Buffer }[],
+  ): Promise<{ memberId: string; memberAssignment: Buffer }[]> {
+    const groups = await this.#countTasks();
+    const assignable = members.flatMap(({ memberId, memberMetadata }) => {
+      const news = decodeNews(memberMetadata);
+      if (news === undefined) return [];
+      const { instanceId, held, taskGroups } = news;
+      return [{ memberId, instanceId, held, groups: taskGroups.map(({ id }) => id) }];
+    });
+    const assigned = assignTasks(assignable, groups, this.#former);
+    this.#taskCounts = countsOf(groups);
+    for (const { memberId, instanceId } of assignable) {
+      this.#former.set(instanceId, assigned.get(memberId)!);
+    }
+    return [...assigned].map(([memberId, tasks]) => ({
+      memberId,
+      memberAssignment: encodeTasks(tasks, groups),
+    }));
+  }
+
+  async #countTasks(): Promise<CountedGroup[]> {
+    return Promise.all(
+      this.#options.taskGroups.map(async (group) => {
+        const counts = await Promise.all(
+          group.topics.map((topic) => partitionCount(this.#connections, topic)),
+        );
+        return { ...group, tasks: Math.max(0, ...counts) };
+      }),
+    );
+  }
+
+  #tell(tasks: readonly AssignedTask[]): void {
+    if (this.#left.signal.aborted) return;
+    this.#tasks = tasks;
+    this.#options.onAssignment(tasks);
+  }
+
+  async #coordinator() {
+    return this.#connections.coordinator('group', this.#options.group, this.#lane);
+  }
+
+  get #isOver(): boolean {
+    return this.#left.signal.aborted || this.#connections.closed;
+  }
+
+  #report(error: unknown, message: string): void {
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#connections.logger.debug({ group: this.#options.group, reason }, message);
+  }
+}
+
+function countsOf(groups: readonly CountedGroup[]): string {
+  return groups.map(({ id, tasks }) => `${id} ${tasks}`).join();
+}

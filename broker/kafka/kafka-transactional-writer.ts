@@ -1,0 +1,269 @@
+// One writer per transactional id; each commit is a whole transaction:
+//
+//   1 AddPartitionsToTxn ─┬─► 2 Produce, round by round, one request per leader ─┬─► 4 EndTxn
+//                         └─► 3 AddOffsetsToTxn, TxnOffsetCommit ───────────────┘
+//
+// | what happens                                              | then                                             |
+// |-----------------------------------------------------------|--------------------------------------------------|
+// | CONCURRENT_TRANSACTIONS, coordinator loading or moved     | the same request again, 2–50 ms apart, until 10 s |
+// | another producer or the coordinator's timeout fenced us   | TaskMigratedError                                |
+// | too large                                                 | abort, RecordTooLargeError, the writer lives on  |
+// | another definite refusal                                  | abort if possible, RetriableError                |
+// | a lost answer, or anything else                           | CommitOutcomeUnknownError                        |
+//
+// After the last three the writer refuses further use: a late EndTxn of an epoch must never meet a later transaction.
+
+import {
+  CommitOutcomeUnknownError,
+  FatalError,
+  RecordTooLargeError,
+  RetriableError,
+  TaskMigratedError,
+} from '../../support/index.ts';
+import type { AppendedAt, Transaction, TransactionalWriter } from '../broker.ts';
+import { byTopic } from './by-topic.ts';
+import type { Connections } from './connections.ts';
+import { type InitOptions, initProducer } from './init-producer.ts';
+import {
+  check,
+  concurrentTransactions,
+  coordinatorMoved,
+  fenced,
+  isForbidden,
+  isRefusal,
+  KafkaRefusal,
+  refusalType,
+  tooLarge,
+} from './kafka-errors.ts';
+import type { KafkaNode } from './kafkajs-internals.ts';
+import type { ProducerSession } from './producer-session.ts';
+import { retrying } from './retry.ts';
+import { appendedAt, ProduceFailed, sendBatches } from './send-batches.ts';
+import { type SignedBatch, signBatches } from './sign-batches.ts';
+import type { TopicLimits } from './topic-limits.ts';
+
+export interface TransactionalOptions extends InitOptions {
+  readonly transactionalId: string;
+  readonly limits: TopicLimits;
+}
+
+const commitMsMax = 10_000;
+
+export class KafkaTransactionalWriter implements TransactionalWriter {
+  readonly transactionalId: string;
+  readonly #connections: Connections;
+  readonly #limits: TopicLimits;
+  readonly #lane: string;
+  readonly #session: ProducerSession;
+  /** Why this writer is done, once it is. */
+  #over: string | undefined;
+  #isCommitting = false;
+
+  private constructor(options: TransactionalOptions, session: ProducerSession) {
+    this.transactionalId = options.transactionalId;
+    this.#connections = options.connections;
+    this.#limits = options.limits;
+    this.#lane = options.lane;
+    this.#session = session;
+  }
+
+  static async open(options: TransactionalOptions): Promise<KafkaTransactionalWriter> {
+    return new KafkaTransactionalWriter(options, await initProducer(options));
+  }
+
+  async commit(transaction: Transaction): Promise<AppendedAt[]> {
+    const id = this.transactionalId;
+    if (this.#isCommitting) throw new RetriableError(`${id} is committing already; wait for it.`);
+    if (this.#over !== undefined) {
+      throw new RetriableError(`The writer ${id} is over (${this.#over}); open a new one.`);
+    }
+    this.#isCommitting = true;
+    try {
+      return await this.#commit(transaction);
+    } finally {
+      this.#isCommitting = false;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#over ??= 'closed';
+  }
+
+  async #commit(transaction: Transaction): Promise<AppendedAt[]> {
+    const deadlineMs = this.#connections.clock.monotonicMs() + commitMsMax;
+    const batches = await this.#sign(transaction);
+    if (batches.length === 0 && transaction.offsets.length === 0) {
+      return appendedAt(transaction.appends, new Map());
+    }
+    const offsets = await this.#fill(transaction, batches, deadlineMs);
+    try {
+      await this.#end(true, deadlineMs);
+    } catch (error) {
+      // Even a refusal may come from a coordinator that lost its place after it had written the decision.
+      throw isRefusal(error, fenced) ? this.#failed(error) : this.#unknown(error);
+    }
+    return appendedAt(transaction.appends, offsets);
+  }
+
+  /** Nothing has begun yet: what fails here leaves the writer as it was. */
+  async #sign({ appends }: Transaction): Promise<SignedBatch[]> {
+    const topics = appends.map(({ topic }) => topic);
+    const limits = await this.#limits.of(topics).catch((cause: unknown) => {
+      throw new RetriableError(`The limits of ${topics.join(', ')} could not be read.`, { cause });
+    });
+    return signBatches(appends, limits, this.#session);
+  }
+
+  /** Steps 1 to 3. When one fails, the other is waited for, and what Kafka has is aborted if that is safe. */
+  async #fill(
+    transaction: Transaction,
+    batches: readonly SignedBatch[],
+    deadlineMs: number,
+  ): Promise<ReadonlyMap<SignedBatch, number>> {
+    try {
+      await this.#addPartitions(batches, deadlineMs);
+      const [produced, moved] = await Promise.allSettled([
+        this.#produce(batches, deadlineMs),
+        this.#moveOffsets(transaction, deadlineMs),
+      ]);
+      if (produced.status === 'rejected') throw produced.reason;
+      if (moved.status === 'rejected') throw moved.reason;
+      return produced.value;
+    } catch (error) {
+      const cause = error instanceof ProduceFailed ? error.cause : error;
+      if (cause instanceof KafkaRefusal && !isRefusal(cause, fenced)) {
+        await this.#abort(cause, transaction, deadlineMs);
+      }
+      throw this.#failed(cause);
+    }
+  }
+
+  async #addPartitions(batches: readonly SignedBatch[], deadlineMs: number): Promise<void> {
+    if (batches.length === 0) return;
+    const topics = byTopic(batches).map(([topic, of]) => ({
+      topic,
+      partitions: [...new Set(of.map(({ partition }) => partition))],
+    }));
+    await this.#ask('transaction', this.transactionalId, deadlineMs, async (node) => {
+      const answer = await node.call('AddPartitionsToTxn', { ...this.#producer, topics });
+      const codes = answer.errors.flatMap(({ partitionErrors }) => partitionErrors);
+      checkAll('AddPartitionsToTxn', codes);
+    });
+  }
+
+  async #produce(
+    batches: readonly SignedBatch[],
+    deadlineMs: number,
+  ): Promise<Map<SignedBatch, number>> {
+    const options = {
+      connections: this.#connections,
+      lane: this.#lane,
+      session: this.#session,
+      deadlineMs,
+      repeatUnclear: false,
+    };
+    return sendBatches(options, batches);
+  }
+
+  async #moveOffsets({ group, offsets }: Transaction, deadlineMs: number): Promise<void> {
+    if (offsets.length === 0) return;
+    await this.#ask('transaction', this.transactionalId, deadlineMs, async (node) => {
+      const answer = await node.call('AddOffsetsToTxn', { ...this.#producer, groupId: group });
+      check('AddOffsetsToTxn', answer.errorCode);
+    });
+    const topics = byTopic(offsets).map(([topic, partitions]) => ({ topic, partitions }));
+    await this.#ask('group', group, deadlineMs, async (node) => {
+      const args = { ...this.#producer, groupId: group, topics };
+      const answer = await node.call('TxnOffsetCommit', args);
+      const codes = answer.topics.flatMap(({ partitions }) => partitions);
+      checkAll('TxnOffsetCommit', codes);
+    });
+  }
+
+  async #end(isCommit: boolean, deadlineMs: number): Promise<void> {
+    await this.#ask('transaction', this.transactionalId, deadlineMs, async (node) => {
+      const answer = await node.call('EndTxn', { ...this.#producer, transactionResult: isCommit });
+      check('EndTxn', answer.errorCode);
+    });
+  }
+
+  /** Ends the transaction without effect; a too large record is then all that was wrong. */
+  async #abort(refusal: KafkaRefusal, { appends }: Transaction, deadlineMs: number): Promise<void> {
+    try {
+      await this.#end(false, Math.max(deadlineMs, this.#connections.clock.monotonicMs() + 1_000));
+    } catch (error) {
+      // INVALID_TXN_STATE: no partition had been added, so there is nothing to abort.
+      if (refusalType(error) !== 'INVALID_TXN_STATE') throw this.#failed(error);
+    }
+    if (!isRefusal(refusal, tooLarge)) return;
+    for (const { topic } of appends) this.#limits.forget(topic);
+    throw new RecordTooLargeError(`Kafka found a batch too large: ${refusal.message}.`, {
+      cause: refusal,
+    });
+  }
+
+  async #ask(
+    kind: 'transaction' | 'group',
+    key: string,
+    deadlineMs: number,
+    request: (node: KafkaNode) => Promise<void>,
+  ): Promise<void> {
+    const { clock } = this.#connections;
+    const again = (error: unknown) => {
+      if (refusalType(error) === concurrentTransactions) return true;
+      if (!isRefusal(error, coordinatorMoved)) return false;
+      this.#connections.forgetCoordinator(kind, key);
+      return true;
+    };
+    await retrying({ clock, deadlineMs, again }, async () => {
+      await request(await this.#connections.coordinator(kind, key, this.#lane));
+    });
+  }
+
+  get #producer() {
+    const { producerId, producerEpoch } = this.#session;
+    return { producerId, producerEpoch, transactionalId: this.transactionalId };
+  }
+
+  #failed(error: unknown): Error {
+    if (error instanceof RecordTooLargeError) return error;
+    const id = this.transactionalId;
+    const reason = this.#giveUp(error);
+    if (isRefusal(error, fenced)) {
+      return new TaskMigratedError(
+        `${id} has another writer now (${reason}); nothing of this commit was applied.`,
+        { cause: error, transactionalId: id },
+      );
+    }
+    if (isForbidden(error)) {
+      return new FatalError(`${id} may not do this: ${reason}; grant it.`, { cause: error });
+    }
+    if (error instanceof KafkaRefusal) {
+      return new RetriableError(`The commit of ${id} was refused: ${reason}.`, { cause: error });
+    }
+    return this.#unknown(error);
+  }
+
+  #unknown(error: unknown): Error {
+    const id = this.transactionalId;
+    const reason = this.#giveUp(error);
+    return new CommitOutcomeUnknownError(
+      `Nobody knows whether the commit of ${id} was applied (${reason}); open the writer again and read the committed offset.`,
+      { cause: error, transactionalId: id },
+    );
+  }
+
+  #giveUp(error: unknown): string {
+    this.#over = error instanceof Error ? error.message : String(error);
+    this.#connections.forgetCoordinator('transaction', this.transactionalId);
+    return this.#over;
+  }
+}
+
+/** Of several codes the one that decides: others (OPERATION_NOT_ATTEMPTED) only follow from it. */
+function checkAll(api: string, codes: readonly { readonly errorCode: number }[]): void {
+  const failed = codes.filter(({ errorCode }) => errorCode !== 0);
+  const notAttempted = 55;
+  const deciding = failed.find(({ errorCode }) => errorCode !== notAttempted) ?? failed[0];
+  if (deciding !== undefined) check(api, deciding.errorCode);
+}

@@ -1,0 +1,62 @@
+// Appends become signed record batches: split where the topic's size limit asks for it, numbered per partition.
+
+import { RecordTooLargeError } from '../../support/index.ts';
+import type { Append, TopicPartition } from '../broker.ts';
+import { nameOf } from './by-topic.ts';
+import type { ProducerSession } from './producer-session.ts';
+import { encodeBatch } from './record-batch-encoder.ts';
+
+/** One batch on its way to one partition: rows [firstRow, firstRow + rows) of append number `append`. */
+export interface SignedBatch extends TopicPartition {
+  readonly append: number;
+  readonly firstRow: number;
+  readonly rows: number;
+  readonly bytes: Buffer;
+}
+
+/**
+ * The session itself is not moved: its numbers advance when Kafka acknowledges a batch.
+ * @throws RecordTooLargeError when a record alone is larger than its topic accepts.
+ */
+export function signBatches(
+  appends: readonly Append[],
+  bytesMax: ReadonlyMap<string, number>,
+  session: ProducerSession,
+): SignedBatch[] {
+  const batches: SignedBatch[] = [];
+  const planned = new Map<string, number>();
+  for (const [append, { topic, partition, records }] of appends.entries()) {
+    const name = nameOf({ topic, partition });
+    const limit = bytesMax.get(topic)!;
+    for (let row = 0; row < records.n; ) {
+      const rowsPlanned = planned.get(name) ?? 0;
+      const signature = session.signature({ topic, partition }, rowsPlanned);
+      const { bytes, rows } = encodeBatch(records, row, limit, signature);
+      if (rows === 0) throw recordTooLarge({ topic, partition }, row, limit);
+      batches.push({ topic, partition, append, firstRow: row, rows, bytes });
+      planned.set(name, rowsPlanned + rows);
+      row += rows;
+    }
+  }
+  return batches;
+}
+
+function recordTooLarge({ topic, partition }: TopicPartition, row: number, limit: number): Error {
+  return new RecordTooLargeError(
+    `Record ${row} for ${topic}-${partition} does not fit into ${limit} bytes; send it smaller or raise max.message.bytes of the topic.`,
+    { topic, partition, row, limit },
+  );
+}
+
+/** Kafka takes one batch per partition and request: the n-th batch of each partition travels in round n. */
+export function roundsOf(batches: readonly SignedBatch[]): SignedBatch[][] {
+  const rounds: SignedBatch[][] = [];
+  const next = new Map<string, number>();
+  for (const batch of batches) {
+    const round = next.get(nameOf(batch)) ?? 0;
+    next.set(nameOf(batch), round + 1);
+    if (rounds[round] === undefined) rounds[round] = [batch];
+    else rounds[round].push(batch);
+  }
+  return rounds;
+}

@@ -1,0 +1,42 @@
+// The largest batch each topic takes, asked once per topic and again after Kafka has called a batch too large.
+
+import type { Connections } from './connections.ts';
+import { check, isForbidden } from './kafka-errors.ts';
+
+const topicResource = 2;
+/** Kafka's own default of max.message.bytes, for topics whose settings we may not see. */
+const batchBytesDefault = 1_048_588;
+
+export class TopicLimits {
+  readonly #connections: Connections;
+  readonly #bytesMax = new Map<string, number>();
+
+  constructor(connections: Connections) {
+    this.#connections = connections;
+  }
+
+  async of(topics: Iterable<string>): Promise<ReadonlyMap<string, number>> {
+    const unknown = [...new Set(topics)].filter((topic) => !this.#bytesMax.has(topic));
+    if (unknown.length > 0) await this.#ask(unknown);
+    return this.#bytesMax;
+  }
+
+  forget(topic: string): void {
+    this.#bytesMax.delete(topic);
+  }
+
+  async #ask(topics: readonly string[]): Promise<void> {
+    const node = await this.#connections.controller();
+    const resources = topics.map((name) => ({ type: topicResource, name }));
+    const answer = await node.call('DescribeConfigs', { resources, includeSynonyms: false });
+    for (const { resourceName, errorCode, configEntries } of answer.resources) {
+      try {
+        check(`DescribeConfigs of ${resourceName}`, errorCode);
+      } catch (error) {
+        if (!isForbidden(error)) throw error;
+      }
+      const limit = configEntries.find(({ configName }) => configName === 'max.message.bytes');
+      this.#bytesMax.set(resourceName, Number(limit?.configValue ?? batchBytesDefault));
+    }
+  }
+}
