@@ -1,0 +1,121 @@
+// What the owner of a model remembers: the generation, the online model, who the clusters are, how far the logs have been
+// taken in. In memory while it works; `save` puts what changed into the task's store.
+
+import { OnlineModel, type OnlineStart } from '../clustering/index.ts';
+import type { CentroidDelta, Model, OffsetRange } from '../schemas/index.ts';
+import { CentroidStore, type KeyValueStore } from '../state-stores/index.ts';
+
+/** What is fixed at the birth of MAJOR.MINOR. */
+export interface Generation {
+  /** "1.0" */
+  readonly name: string;
+  readonly parent: string | null;
+  readonly origin: Model['origin'];
+  readonly seed: number;
+  readonly features: readonly string[];
+}
+
+export interface Membership {
+  readonly clusterIds: readonly string[];
+  readonly nextClusterNumber: number;
+  readonly offsets: Readonly<Record<string, OffsetRange>>;
+}
+
+interface Header extends Membership {
+  readonly generation: Generation | null;
+  readonly deltaOffset: number;
+  /** The online model's own header. */
+  readonly online: Float64Array;
+}
+
+/** The row of the store that holds what never changes in a generation. */
+const basisRow = 'basis';
+
+export class FoldState {
+  readonly #store: CentroidStore<Header>;
+  readonly #halfLife: number;
+  generation: Generation | undefined;
+  online: OnlineModel | undefined;
+  clusterIds: string[] = [];
+  nextClusterNumber = 1;
+  offsets: Record<string, OffsetRange> = {};
+  /** Next offset of centroid-deltas. */
+  deltaOffset = 0;
+  #savedRows = new Set<string>();
+  #basisSaved = false;
+
+  private constructor(store: CentroidStore<Header>, halfLife: number) {
+    this.#store = store;
+    this.#halfLife = halfLife;
+  }
+
+  static async load(store: KeyValueStore, halfLife: number): Promise<FoldState> {
+    const state = new FoldState(new CentroidStore<Header>(store), halfLife);
+    const saved = await state.#store.load();
+    if (saved === undefined) return state;
+    const { header, clusters } = saved;
+    state.deltaOffset = header.deltaOffset;
+    state.nextClusterNumber = header.nextClusterNumber;
+    state.#savedRows = new Set(clusters.keys());
+    if (header.generation === null) return state;
+    state.generation = header.generation;
+    state.clusterIds = [...header.clusterIds];
+    state.offsets = { ...header.offsets };
+    state.#basisSaved = true;
+    const basis = clusters.get(basisRow)!;
+    const rows = state.clusterIds.map((id) => clusters.get(id)!);
+    const records = { basis, header: header.online, clusters: rows };
+    state.online = OnlineModel.restore(records, { halfLife });
+    return state;
+  }
+
+  get version(): string | undefined {
+    if (this.generation === undefined) return undefined;
+    return `${this.generation.name}.${this.online!.patch}`;
+  }
+
+  /** A new generation in place of what was there. */
+  begin(generation: Generation, start: OnlineStart, membership: Membership): void {
+    this.generation = generation;
+    this.online = OnlineModel.begin(start, { halfLife: this.#halfLife });
+    this.clusterIds = [...membership.clusterIds];
+    this.nextClusterNumber = membership.nextClusterNumber;
+    this.offsets = { ...membership.offsets };
+    this.#basisSaved = false;
+  }
+
+  /** Notes the points a delta was made from. */
+  learned({ partition, fromOffset, nextOffset }: CentroidDelta): void {
+    const before = this.offsets[partition];
+    this.offsets[partition] = { from: before?.from ?? fromOffset, to: nextOffset };
+  }
+
+  mint(slot: number): void {
+    this.clusterIds[slot] = `c${this.nextClusterNumber}`;
+    this.nextClusterNumber += 1;
+  }
+
+  save(): void {
+    const { generation, online, clusterIds, nextClusterNumber, offsets, deltaOffset } = this;
+    if (online !== undefined) this.#saveRows(online);
+    this.#store.putHeader({
+      generation: generation ?? null,
+      clusterIds,
+      nextClusterNumber,
+      offsets,
+      deltaOffset,
+      online: online?.headerRecord() ?? new Float64Array(0),
+    });
+  }
+
+  #saveRows(online: OnlineModel): void {
+    const rows = new Set([basisRow, ...this.clusterIds]);
+    for (const id of this.#savedRows) if (!rows.has(id)) this.#store.deleteCluster(id);
+    if (!this.#basisSaved) this.#store.putCluster(basisRow, online.basisRecord());
+    this.#basisSaved = true;
+    for (const slot of online.takeChanged()) {
+      this.#store.putCluster(this.clusterIds[slot]!, online.clusterRecord(slot));
+    }
+    this.#savedRows = rows;
+  }
+}
