@@ -135,6 +135,22 @@ describe('processing and committing', () => {
     expect(driver.globalStore<typeof registry>('latest').value).toBe('HELLO');
   });
 
+  test('sources with a backlog take turns', async () => {
+    const seen: string[] = [];
+    const join: Processor<RecordBatch> = { process: (batch) => void seen.push(batch.topic) };
+    const topology = new Topology()
+      .source('left', { topic: 'left' })
+      .source('right', { topic: 'right' })
+      .source('third', { topic: 'third' })
+      .processor('join', { from: ['left', 'right', 'third'], create: () => join });
+    const driver = await TopologyTestDriver.create(topology, { batchRowsMax: 1 });
+    for (const topic of ['left', 'right', 'third']) {
+      await driver.pipe(topic, [{ value: '1' }, { value: '2' }]);
+    }
+    await driver.run();
+    expect(seen).toEqual(['left', 'right', 'third', 'left', 'right', 'third']);
+  });
+
   test('a processor forwards to its children, and to nobody else', async () => {
     const seen: unknown[] = [];
     const parent: Processor<RecordBatch> = {
@@ -237,6 +253,15 @@ describe('stores', () => {
     await driver.crash();
     expect(await storedCounts(driver.store('counts'))).toEqual({ a: 1, b: 2, c: 1 });
     await driver.close();
+  });
+
+  test('a changelog longer than one read is restored to its end', async () => {
+    const driver = await TopologyTestDriver.create(wordCount());
+    const words = Array.from({ length: 9000 }, (_, i) => `w${i}`);
+    await pipeLines(driver, words);
+    await driver.run();
+    await driver.crash();
+    expect(await storedCounts(driver.store('counts'))).toEqual(expectedCounts(words));
   });
 
   test('a store that is behind takes up only what it lacks; one with a checkpoint is not wiped', async () => {
@@ -398,6 +423,22 @@ describe('punctuation', () => {
     await driver.pipe('lines', { value: 'a', timestamp: 1100 });
     await driver.run();
     expect(ticks).toEqual([1100]);
+  });
+
+  test('stream time survives a crash of a task without a store too', async () => {
+    const times: number[] = [];
+    const watch: Processor<RecordBatch> = {
+      open: (context) => void times.push(context.streamTimeMs),
+      process: () => {},
+    };
+    const topology = new Topology()
+      .source('in', { topic: 'in' })
+      .processor('watch', { from: ['in'], create: () => watch });
+    const driver = await TopologyTestDriver.create(topology);
+    await driver.pipe('in', { value: 'a', timestamp: 1234 });
+    await driver.run();
+    await driver.crash();
+    expect(times).toEqual([-1, 1234]);
   });
 
   test('by wall clock it needs no records, and a late one is made once', async () => {
