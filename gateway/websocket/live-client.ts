@@ -48,14 +48,15 @@ export class LiveClient {
     this.#write(frame, false);
   }
 
-  /** Sends a frame that replaces the one before it: a client that lags is spared it, and misses nothing. */
-  sendLatest(frame: string | Uint8Array, isBinary = false): void {
+  /** Sends what replaces everything sent before it: a client that lags is spared it, and misses nothing. */
+  sendLatest(frames: readonly (string | Uint8Array)[]): void {
     if (!this.#isOpen) return;
-    if (this.#isFull()) this.#checkPatience();
-    else {
-      this.#laggingSinceMs = -1;
-      this.#write(frame, isBinary);
+    if (this.#isFull()) {
+      this.#checkPatience();
+      return;
     }
+    this.#laggingSinceMs = -1;
+    for (const frame of frames) this.#write(frame, typeof frame !== 'string');
   }
 
   /** Says that `items` never reached us either. */

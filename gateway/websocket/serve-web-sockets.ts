@@ -1,7 +1,7 @@
 // The socket side of WebSocket: upgrades (bounded, same origin for browsers), and the life of a connection. Clients
 // are spoken to, not listened to: what they send is read and forgotten.
 
-import { DISABLED, type HttpRequest, type HttpResponse, type TemplatedApp } from 'uWebSockets.js';
+import uws, { type HttpRequest, type HttpResponse, type TemplatedApp } from 'uWebSockets.js';
 import type { Clock, Logger, Metrics } from '../../support/index.ts';
 import type { GatewayResponse } from '../http.ts';
 import type { GatewayLimits } from '../limits.ts';
@@ -44,7 +44,7 @@ export function serveWebSockets(app: TemplatedApp, options: WebSocketOptions): v
   const open = new OpenConnections(limits);
   for (const endpoint of endpoints) {
     app.ws<Connection>(endpoint.path, {
-      compression: DISABLED,
+      compression: uws.DISABLED,
       idleTimeout: idleTimeoutSeconds,
       sendPingsAutomatically: true,
       maxPayloadLength: limits.webSocketMessageBytesMax,
