@@ -14,15 +14,17 @@ import type { KeyValueStore } from '../state-stores/index.ts';
 import { InvalidRecordError } from '../support/index.ts';
 import type { Processor, ProcessorContext } from './processor.ts';
 
+export type DetectDriftOptions = Partial<DriftOptions>;
+
 const stateKey = new TextEncoder().encode('monitor');
 
 export class DetectDrift implements Processor<RecordBatch> {
-  readonly #options: Partial<DriftOptions>;
+  readonly #options: DetectDriftOptions;
   #monitor!: DriftMonitor;
   #store!: KeyValueStore;
   #changed = false;
 
-  constructor(options: Partial<DriftOptions>) {
+  constructor(options: DetectDriftOptions) {
     this.#options = options;
   }
 

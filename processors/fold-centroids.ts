@@ -40,7 +40,6 @@ export interface FoldCentroidsOptions {
   readonly k: number;
   /** 0: the first sample decides. */
   readonly dimensions: number;
-  readonly features: readonly string[];
   readonly scaling: boolean;
   readonly seed: number;
   readonly halfLifePoints: number;

@@ -1,5 +1,7 @@
 // The pipeline as a value. clustering-topology.ts is the product on one screen; topology.ts is the graph.
 
+export type { ClusteringOptions } from './clustering-options.ts';
+export { clusteringTopology } from './clustering-topology.ts';
 export type {
   GlobalStoreNode,
   GlobalStoreOptions,

@@ -1,0 +1,9 @@
+// The stores processors ask for by name. A version rises when the meaning of the stored bytes changes.
+
+import type { StoreDefinition } from '../state-stores/index.ts';
+
+/** Of `fold`: the online model, cluster by cluster, and samples before there is one. */
+export const centroidsStore: StoreDefinition = { name: 'centroids', schemaVersion: 1 };
+
+/** Of `detect-drift`: the open window and the reference. */
+export const driftStore: StoreDefinition = { name: 'drift', schemaVersion: 1 };

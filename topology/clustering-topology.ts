@@ -1,0 +1,52 @@
+// The product on one screen.
+//
+//   points ──► decode ──► assign ──► assignments, centroid-deltas, quality        one task per partition of points
+//                └──────► dead-letters
+//   centroid-deltas, model-commands ──► fold ──► models, cluster-events           one task per shard of centroids
+//   quality ──► detect-drift ──► drift
+//   models ──► every process, as a table: assign takes the newest version with its next transaction
+
+import {
+  AssignPoints,
+  centroidsStore,
+  DecodePoints,
+  DetectDrift,
+  driftStore,
+  FoldCentroids,
+} from '../processors/index.ts';
+import { topics } from '../schemas/index.ts';
+import { ModelRegistry } from '../state-stores/index.ts';
+import { type ClusteringOptions, compileClusteringOptions } from './clustering-options.ts';
+import { Topology } from './topology.ts';
+
+export function clusteringTopology(given: ClusteringOptions): Topology {
+  const options = compileClusteringOptions(given);
+  return new Topology()
+    .globalStore('models', { topic: topics.models, create: () => new ModelRegistry() })
+
+    .source('points', { topic: topics.points })
+    .processor('decode', { from: ['points'], create: () => new DecodePoints(options.decode) })
+    .processor('assign', { from: ['decode'], create: () => new AssignPoints() })
+    .sink('dead-letters', { from: ['decode'], topic: topics.deadLetters })
+    .sink('assignments', { from: ['assign'], topic: topics.assignments })
+    .sink('centroid-deltas', { from: ['assign'], topic: topics.centroidDeltas })
+    .sink('quality', { from: ['assign'], topic: topics.quality })
+
+    .source('deltas', { topic: topics.centroidDeltas })
+    .source('commands', { topic: topics.modelCommands })
+    .processor('fold', {
+      from: ['deltas', 'commands'],
+      create: () => new FoldCentroids(options.fold),
+    })
+    .store(centroidsStore, { usedBy: ['fold'] })
+    .sink('models', { from: ['fold'], topic: topics.models })
+    .sink('cluster-events', { from: ['fold'], topic: topics.clusterEvents })
+
+    .source('summaries', { topic: topics.quality })
+    .processor('detect-drift', {
+      from: ['summaries'],
+      create: () => new DetectDrift(options.drift),
+    })
+    .store(driftStore, { usedBy: ['detect-drift'] })
+    .sink('drift', { from: ['detect-drift'], topic: topics.drift });
+}
