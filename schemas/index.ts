@@ -2,6 +2,12 @@
 // Imports nothing but support/. Read topics.ts first, then record-batch.ts and point-batch.ts.
 
 export {
+  type AssigningModel,
+  type AssignmentColumns,
+  AssignmentEncoder,
+  keyText,
+} from './assignment-encoder.ts';
+export {
   decodeClusterEvent,
   decodeDrift,
   decodeLearningMessage,
