@@ -11,6 +11,9 @@ import {
 import { type Clock, type Logger, systemClock } from '../support/index.ts';
 import { openLogger } from './logging.ts';
 
+/** Where `dev` and `gateway` listen unless told otherwise. */
+export const defaultGatewayUrl = 'http://127.0.0.1:8080';
+
 export interface SettingFlags {
   readonly config?: string;
   readonly set?: readonly string[];

@@ -33,7 +33,6 @@ const codesOfErrors: Readonly<Record<string, ExitCode>> = {
   MEANSTREAM_DEPENDENCY_DOWN: exitCodes.dependencyDown,
   MEANSTREAM_CHECK_FAILED: exitCodes.checkFailed,
   MEANSTREAM_REFUSED: exitCodes.refused,
-  MEANSTREAM_TIMEOUT: exitCodes.timeout,
 };
 
 export function exitCodeOf(error: unknown): ExitCode {

@@ -2,20 +2,16 @@
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { MeanstreamError, type Metrics } from '../support/index.ts';
-
-export interface Probe {
-  readonly ok: boolean;
-  /** Shown with ?verbose. */
-  readonly details: Readonly<Record<string, unknown>>;
-}
+import type { HealthReport } from '../gateway/index.ts';
+import type { Metrics } from '../support/index.ts';
+import { portTakenError } from './free-port.ts';
 
 export interface HealthServerOptions {
   readonly host: string;
   readonly port: number;
   readonly metrics: Metrics;
-  /** Answers for `/livez`, `/readyz` and `/startupz`, asked anew each time. */
-  readonly probes: Readonly<Record<'livez' | 'readyz' | 'startupz', () => Probe>>;
+  /** Asked anew for each probe. */
+  readonly health: () => HealthReport;
 }
 
 export interface HealthServer {
@@ -32,7 +28,9 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      reject(error.code === 'EADDRINUSE' ? portTakenError(options.port, 'metrics.port') : error);
+      reject(
+        error.code === 'EADDRINUSE' ? portTakenError(options.port, '--set metrics.port') : error,
+      );
     });
     server.listen(options.port, options.host, resolve);
   });
@@ -44,17 +42,8 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
   return { port: (server.address() as AddressInfo).port, close };
 }
 
-export function portTakenError(port: number, setting: string, flag = ''): MeanstreamError {
-  const remedy = flag === '' ? `--set ${setting}=${port + 1}` : `${flag} ${port + 1}`;
-  return new MeanstreamError(
-    'MEANSTREAM_PORT_TAKEN',
-    `Port ${port} is taken by another process; choose one with ${remedy}, or 0 for any free one.`,
-    { port },
-  );
-}
-
 async function answer(
-  { metrics, probes }: HealthServerOptions,
+  { metrics, health }: HealthServerOptions,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -64,12 +53,26 @@ async function answer(
     response.writeHead(200, { 'content-type': metrics.registry.contentType });
     response.end(await metrics.registry.metrics());
   } else if (name === 'livez' || name === 'readyz' || name === 'startupz') {
-    const { ok, details } = probes[name]();
-    const body = searchParams.has('verbose') ? { ok, ...details } : { ok };
-    response.writeHead(ok ? 200 : 503, { 'content-type': 'application/json' });
-    response.end(`${JSON.stringify(body)}\n`);
+    answerProbe(health(), name, searchParams.has('verbose'), response);
   } else {
     response.writeHead(404, { 'content-type': 'text/plain' });
     response.end('/livez /readyz /startupz /metrics\n');
   }
+}
+
+const probes = { livez: 'live', readyz: 'ready', startupz: 'started' } as const;
+
+/** As the gateway answers: a word for machines, everything known with ?verbose. */
+function answerProbe(
+  report: HealthReport,
+  probe: keyof typeof probes,
+  isVerbose: boolean,
+  response: ServerResponse,
+): void {
+  const ok = report[probes[probe]];
+  const why = report.reasons.length > 0 ? `: ${report.reasons.join('; ')}` : '';
+  const type = isVerbose ? 'application/json' : 'text/plain; charset=utf-8';
+  response.writeHead(ok ? 200 : 503, { 'content-type': type, 'cache-control': 'no-store' });
+  if (isVerbose) response.end(JSON.stringify({ ok, ...report }));
+  else response.end(ok ? 'ok\n' : `not ok${why}\n`);
 }

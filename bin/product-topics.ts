@@ -10,7 +10,7 @@ export function productTopics(settings: SettingValues, topology: Topology): Topi
     partitions: settings['topics.partitions'],
     replicationFactor,
     pointsRetentionMs: settings['topics.points.retention.ms'],
-  });
+  }).map((spec) => withRetention(spec, settings));
   const partitionsOf = new Map(specs.map((spec) => [spec.name, spec.partitions]));
   const changelogs = topology.subTopologies().flatMap((piece) => {
     const partitions = Math.max(...piece.sources.map(({ topic }) => partitionsOf.get(topic) ?? 1));
@@ -22,4 +22,17 @@ export function productTopics(settings: SettingValues, topology: Topology): Topi
     }));
   });
   return [...specs, ...changelogs];
+}
+
+/** Topics that delete: those that do not say when hold what is made from points; none may outgrow its disk. */
+function withRetention(spec: TopicSpec, settings: SettingValues): TopicSpec {
+  const deletes = spec.configs['cleanup.policy']?.includes('delete') ?? false;
+  if (!deletes || spec.configs['retention.ms'] === '-1') return spec;
+  const bytes = settings['topics.retention.bytes'];
+  const configs = {
+    'retention.ms': String(settings['topics.derived.retention.ms']),
+    ...spec.configs,
+    ...(bytes >= 0 && { 'retention.bytes': String(bytes) }),
+  };
+  return { ...spec, configs };
 }

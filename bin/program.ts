@@ -4,9 +4,30 @@ import { Command, CommanderError } from 'commander';
 import { MeanstreamError } from '../support/index.ts';
 import { example } from './command-context.ts';
 import { addConfig } from './commands/config.ts';
+import { addDev } from './commands/dev.ts';
+import { addDoctor } from './commands/doctor.ts';
+import { addProduce } from './commands/produce.ts';
+import { addRetrain } from './commands/retrain.ts';
+import { addServices } from './commands/services.ts';
+import { addTail } from './commands/tail.ts';
+import { addTopics } from './commands/topics.ts';
+import { addTopology } from './commands/topology.ts';
 import { exitCodeOf, exitCodes, exitCodesHelp } from './exit-codes.ts';
 import { codeVersion } from './package-root.ts';
 import { styled } from './terminal.ts';
+
+/** In the order of the help. */
+const commands = [
+  addDev,
+  addServices,
+  addRetrain,
+  addProduce,
+  addTail,
+  addTopics,
+  addTopology,
+  addDoctor,
+  addConfig,
+];
 
 export function buildProgram(): Command {
   const program = new Command('meanstream')
@@ -16,7 +37,7 @@ export function buildProgram(): Command {
     .showHelpAfterError('(--help shows how)')
     .configureHelp({ showGlobalOptions: false })
     .addHelpText('after', `${example('meanstream dev')}\n\n${exitCodesHelp}`);
-  addConfig(program);
+  for (const add of commands) add(program);
   return program;
 }
 

@@ -118,7 +118,7 @@ function shown(raw: unknown): string {
 function invalid(faults: readonly SettingFault[]): InvalidSettingError {
   const lines = faults.map(({ key, value, origin, problem }) => {
     const given = value === '' ? key : `${key} = ${value}`;
-    return `  ${given} (${origin}): ${problem}.`;
+    return `  ${given} (${origin}): ${problem}`;
   });
   const count = faults.length === 1 ? '1 setting is wrong' : `${faults.length} settings are wrong`;
   return new InvalidSettingError(`${count}:\n${lines.join('\n')}`, { faults });

@@ -110,6 +110,18 @@ const topicSettings = {
     change: 'reset',
     says: 'How long `points` are kept, and so how far back a retrain can look; -1 keeps them for ever.',
   }),
+  'topics.derived.retention.ms': milliseconds({
+    default: 604_800_000,
+    min: -1,
+    change: 'reset',
+    says: 'How long what is made from points is kept: assignments, deltas, quality, events, drift.',
+  }),
+  'topics.retention.bytes': integer({
+    default: -1,
+    min: -1,
+    change: 'reset',
+    says: 'Most bytes a partition of those topics keeps, oldest gone first; -1 is no limit (`dev`: 268435456).',
+  }),
 } satisfies Section;
 
 const model = {
@@ -145,10 +157,10 @@ const model = {
     says: 'Seed of every random choice; the same log and seed give the same model.',
   }),
   'model.half.life.points': number({
-    default: 100_000,
-    min: 1,
+    default: 0,
+    min: 0,
     change: 'restart',
-    says: 'After this many points an old point counts half in its centroid.',
+    says: 'After this many points an old point counts half in its centroid; 0 is 1000 times `model.k`.',
   }),
   'bootstrap.rows': integer({
     default: 2_000,
@@ -162,6 +174,12 @@ const model = {
     min: 0,
     change: 'restart',
     says: 'Seed with fewer points than `bootstrap.rows` when this long has passed since the first.',
+  }),
+  'drift.window.points': integer({
+    default: 5_000,
+    min: 100,
+    change: 'restart',
+    says: 'Points in a window of the drift detectors; a window is compared with the first of its generation.',
   }),
   'retrain.interval.ms': milliseconds({
     default: 0,
@@ -183,6 +201,12 @@ const points = {
     max: 16_777_216,
     change: 'restart',
     says: 'A larger point is a dead letter (and 413 over HTTP).',
+  }),
+  'points.timestamp.ahead.max.ms': milliseconds({
+    default: 3_600_000,
+    min: 0,
+    change: 'restart',
+    says: 'A point whose own timestamp is further ahead of its record is a dead letter.',
   }),
 } satisfies Section;
 
