@@ -1,6 +1,6 @@
 // Assignments as JSON, written from columns straight into the arena of a record batch: no object and no value buffer per
 // record. Field for field what `Assignment` in messages.ts says. A key is printed as text when it is UTF-8, else as
-// "base64:…". The record carries the source record's key and timestamp: the log took them once, so it takes them again,
+// "base64:…". The record carries the source record's key (or its position) and timestamp: the log took them once, so it takes them again,
 // which may not be said of an event time from the data.
 
 import type { PointBatch } from './point-batch.ts';
@@ -51,7 +51,8 @@ export class AssignmentEncoder {
       const source = sourceRows[row]!;
       const key = recordKey(records, source);
       const bytesMax = fixedBytesMax + this.#variableBytes + (key?.length ?? 0) * escapedBytesMax;
-      const start = out.beginValue(records.timestamps[source]!, key, bytesMax);
+      const recordedKey = key ?? sourceKey(partition, points.offsets[row]!);
+      const start = out.beginValue(records.timestamps[source]!, recordedKey, bytesMax);
       if (arena !== out.bytes) {
         arena = out.bytes;
         text = bufferOver(arena);
@@ -86,6 +87,11 @@ export class AssignmentEncoder {
   #writeOddKey(key: Uint8Array, out: Buffer, at: number): number {
     return at + out.write(JSON.stringify(keyText(key, this.#utf8)), at, 'utf8');
   }
+}
+
+/** A compacted topic takes no record without a key: an assignment of a point that has none is keyed by where it stood. */
+function sourceKey(partition: number, offset: number): Uint8Array {
+  return Buffer.from(`${partition}:${offset}`, 'latin1');
 }
 
 /** A key for people: as text when it is UTF-8, else "base64:…". */
