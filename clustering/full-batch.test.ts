@@ -1,0 +1,93 @@
+import { describe, expect, it } from 'vitest';
+import { fitFullBatch, fullBatchSteps, type IterationReport } from './full-batch.ts';
+import { referenceKernels as kernels } from './kernels/reference.ts';
+import { mixture } from './testing/streams.ts';
+
+const points = mixture(2000, 3, 6, 5);
+const options = { ...points, k: 6, seed: 7, kernels };
+
+describe('the full-batch fit', () => {
+  it('ends where no single Lloyd step, done the slow way, moves a centroid', () => {
+    const { centroids } = fitFullBatch({ ...options, tolerance: 0 });
+    const { means } = slowStep(centroids, 6);
+    for (let i = 0; i < means.length; i++) expect(means[i]).toBeCloseTo(centroids[i]!, 6);
+  });
+
+  it('reports statistics that the slow way gives for its own centroids', () => {
+    const fit = fitFullBatch(options);
+    const { labels, squares, counts } = slowStep(fit.centroids, 6);
+    expect([...fit.labels]).toEqual(labels);
+    expect([...fit.weights]).toEqual(counts);
+    let inertia = 0;
+    for (const [j, square] of squares.entries()) {
+      expect(fit.sumSquares[j]).toBeCloseTo(square, 6);
+      inertia += square;
+    }
+    expect(fit.inertia).toBeCloseTo(inertia, 6);
+    expect(fit.distanceHistogram.reduce((sum, weight) => sum + weight, 0)).toBe(2000);
+  });
+
+  it('never gets worse from one iteration to the next', () => {
+    const reports: IterationReport[] = [];
+    fitFullBatch({ ...options, onIteration: (report) => reports.push(report) });
+    for (let i = 1; i < reports.length; i++) {
+      if (reports[i]!.run !== reports[i - 1]!.run) continue;
+      expect(reports[i]!.inertia).toBeLessThanOrEqual(reports[i - 1]!.inertia * (1 + 1e-12));
+    }
+  });
+
+  it('gives the same bits for the same seed, at once or step by step', () => {
+    const steps = fullBatchSteps(options);
+    let step = steps.next();
+    while (!step.done) step = steps.next();
+    expect(step.value).toEqual(fitFullBatch(options));
+  });
+
+  it('counts a point of weight w as w points', () => {
+    const values = Float32Array.of(0, 1, 10, 11, 30);
+    const weights = Float32Array.of(3, 1, 1, 1, 2);
+    const repeated = Float32Array.of(0, 0, 0, 1, 10, 11, 30, 30);
+    const weighted = fitFullBatch({ values, n: 5, dims: 1, k: 3, weights, seed: 1, kernels });
+    const plain = fitFullBatch({ values: repeated, n: 8, dims: 1, k: 3, seed: 1, kernels });
+    expect(weighted.inertia).toBeCloseTo(plain.inertia, 9);
+    expect([...weighted.centroids].sort()).toEqual([...plain.centroids].sort());
+  });
+
+  it('gives every distinct point its own cluster when there are k of them', () => {
+    const values = Float32Array.of(5, 5, 5, 1, 1, 9, 9, 9, 9, -4);
+    const fit = fitFullBatch({ values, n: 10, dims: 1, k: 4, seed: 3, kernels });
+    expect(fit.inertia).toBe(0);
+    expect([...fit.weights].sort()).toEqual([1, 2, 3, 4]);
+  });
+
+  it('refuses fewer distinct points than clusters', () => {
+    const values = Float32Array.of(5, 5, 5);
+    expect(() => fitFullBatch({ values, n: 3, dims: 1, k: 2, seed: 1, kernels })).toThrow(
+      expect.objectContaining({ code: 'MEANSTREAM_TOO_FEW_DISTINCT_POINTS' }),
+    );
+  });
+});
+
+function slowStep(centroids: Float64Array, k: number) {
+  const { n, dims, values } = points;
+  const labels: number[] = [];
+  const squares = new Array<number>(k).fill(0);
+  const counts = new Array<number>(k).fill(0);
+  const sums = new Array<number>(k * dims).fill(0);
+  for (let row = 0; row < n; row++) {
+    const distances = Array.from({ length: k }, (_, j) => {
+      let square = 0;
+      for (let d = 0; d < dims; d++) {
+        square += (values[row * dims + d]! - centroids[j * dims + d]!) ** 2;
+      }
+      return square;
+    });
+    const label = distances.indexOf(Math.min(...distances));
+    labels.push(label);
+    squares[label]! += distances[label]!;
+    counts[label]! += 1;
+    for (let d = 0; d < dims; d++) sums[label * dims + d]! += values[row * dims + d]!;
+  }
+  const means = sums.map((sum, i) => sum / counts[Math.floor(i / dims)]!);
+  return { labels, squares, counts, means };
+}
