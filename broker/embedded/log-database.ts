@@ -50,7 +50,8 @@ export class LogDatabase {
   readonly #level: ClassicLevel<string, Uint8Array>;
   #pending: PendingWrite[] = [];
   #pendingBytes = 0;
-  #writing: Promise<void> | undefined;
+  #writing = false;
+  #written: Promise<void> = Promise.resolve();
   #failure: Error | undefined;
 
   constructor(dir: string, logger: Logger) {
@@ -77,13 +78,13 @@ export class LogDatabase {
       );
       this.#pending.push({ operations, size, apply, resolve, reject });
       this.#pendingBytes += size;
-      this.#writing ??= this.#drain();
+      if (!this.#writing) this.#written = this.#drain();
     });
   }
 
   /** Resolves when everything handed in so far is written. */
   settled(): Promise<void> {
-    return this.#writing === undefined ? Promise.resolve() : this.submit([], () => {});
+    return this.#writing ? this.submit([], () => {}) : Promise.resolve();
   }
 
   /** @throws when the log takes no more writes now: nothing of the coming one was applied. */
@@ -131,7 +132,7 @@ export class LogDatabase {
   }
 
   async close(): Promise<void> {
-    await this.#writing;
+    await this.#written;
     await this.#level.close();
   }
 
@@ -153,7 +154,7 @@ export class LogDatabase {
         write.resolve();
       }
     }
-    this.#writing = undefined;
+    this.#writing = false;
   }
 
   #takeGroup(): PendingWrite[] {
