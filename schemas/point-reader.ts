@@ -318,7 +318,7 @@ export class PointReader {
   /** @param place index in the vector, or name of the feature. */
   #number(parent: string, place: number | string): number {
     if (!this.#numberFollows(this.cursor.peek())) this.#noNumber(parent, place);
-    const value = Math.fround(this.cursor.number());
+    const value = this.cursor.float32();
     if (value - value === 0) return value;
     throw pointFault(
       'float32_overflow',
@@ -356,7 +356,7 @@ export class PointReader {
   #readWeight(): void {
     const byte = this.cursor.peek();
     const isNumber = this.#numberFollows(byte);
-    const value = isNumber ? Math.fround(this.cursor.number()) : Number.NaN;
+    const value = isNumber ? this.cursor.float32() : Number.NaN;
     if (value >= 0 && value < Infinity) {
       this.weight = value;
       return;
