@@ -120,7 +120,7 @@ export class RecentPairs {
       if (value === null) continue;
       try {
         const assignment = JSON.parse(utf8.decode(value)) as Assignment;
-        byOffset.set(assignment.offset, assignment);
+        if (assignment.partition === batch.partition) byOffset.set(assignment.offset, assignment);
       } catch (error) {
         this.#options.logger.debug({ err: error }, 'an assignment cannot be read');
       }

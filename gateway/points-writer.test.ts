@@ -1,0 +1,125 @@
+import { expect, test } from 'vitest';
+import { type Append, type AppendedAt, type Broker, partitionOfKey } from '../broker/index.ts';
+import { MemoryBroker } from '../runtime/testing/memory-broker.ts';
+import { topics } from '../schemas/index.ts';
+import {
+  CommitOutcomeUnknownError,
+  ManualClock,
+  RecordTooLargeError,
+  RetriableError,
+} from '../support/index.ts';
+import { type PointRecord, PointsWriter } from './points-writer.ts';
+import { problemOf } from './problem.ts';
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+function point(value: string, key: string | null = null): PointRecord {
+  return {
+    key: key === null ? null : bytes(key),
+    value: bytes(value),
+    timestampMs: 1,
+    headers: [],
+  };
+}
+
+/** A log whose appends wait to be let through, or fail. */
+async function setUp(partitions = 3) {
+  const memory = new MemoryBroker(new ManualClock());
+  await memory.createTopics([
+    { name: topics.points, partitions, replicationFactor: 1, configs: {} },
+  ]);
+  const calls: (readonly Append[])[] = [];
+  const gate: { open: (error?: Error) => void; fail?: (appends: readonly Append[]) => void } = {
+    open: () => {},
+  };
+  const broker: Broker = Object.assign(Object.create(memory) as Broker, {
+    listOffsets: (topic: string) => memory.listOffsets(topic),
+    openWriter: async () => ({
+      append: async (appends: readonly Append[]): Promise<AppendedAt[]> => {
+        calls.push(appends);
+        await new Promise<void>((resolve, reject) => {
+          gate.open = (error) => (error === undefined ? resolve() : reject(error));
+        });
+        gate.fail?.(appends);
+        return memory.append(appends);
+      },
+      close: async () => {},
+    }),
+  });
+  const writer = new PointsWriter({ broker, unacknowledgedBytesMax: 100 });
+  await writer.start();
+  return { writer, calls, gate };
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+test('keys go where any Kafka client sends them', async () => {
+  const { writer, gate } = await setUp();
+  const written = writer.write([point('1', 'foobar'), point('2', 'abc'), point('3', 'foobar')]);
+  gate.open();
+  const places = await written;
+  expect(places.map(({ partition }) => partition)).toEqual(
+    ['foobar', 'abc', 'foobar'].map((key) => partitionOfKey(bytes(key), 3)),
+  );
+  expect(places[2]!.partition).toBe(places[0]!.partition);
+  expect(Number(places[2]!.offset)).toBeGreaterThan(Number(places[0]!.offset));
+});
+
+test('requests that come while the log is busy go together with the next append', async () => {
+  const { writer, calls, gate } = await setUp(1);
+  const first = writer.write([point('1')]);
+  const others = [writer.write([point('2')]), writer.write([point('3'), point('4')])];
+  await turn();
+  gate.open();
+  expect(await first).toEqual([{ partition: 0, offset: '0' }]);
+  await turn();
+  gate.open();
+  expect(await Promise.all(others)).toEqual([
+    [{ partition: 0, offset: '1' }],
+    [
+      { partition: 0, offset: '2' },
+      { partition: 0, offset: '3' },
+    ],
+  ]);
+  expect(calls).toHaveLength(2);
+});
+
+test.each([
+  [new RetriableError('down'), 503, 'MEANSTREAM_LOG_UNAVAILABLE'],
+  [new CommitOutcomeUnknownError('who knows'), 503, 'MEANSTREAM_OUTCOME_UNKNOWN'],
+  [new Error('odd'), 500, 'MEANSTREAM_INTERNAL_ERROR'],
+])('%s becomes %i', async (error, status, code) => {
+  const { writer, gate } = await setUp();
+  const written = writer.write([point('1')]).catch(problemOf);
+  gate.open(error);
+  expect(await written).toMatchObject({ status, code });
+});
+
+test('more than may wait is refused, and there is room again afterwards', async () => {
+  const { writer, gate } = await setUp();
+  const first = writer.write([point('x'.repeat(99))]);
+  expect(() => writer.write([point('xx')])).toThrow('wait for the log');
+  const last = writer.write([point('x')]);
+  gate.open();
+  await first;
+  await turn();
+  gate.open();
+  await last;
+});
+
+test('a request nobody can store fails alone', async () => {
+  const { writer, gate } = await setUp(1);
+  gate.fail = (appends) => {
+    if (appends.some(({ records }) => records.bytes.includes(0x62))) {
+      throw new RecordTooLargeError('too large');
+    }
+  };
+  const busy = writer.write([point('first')]);
+  const good = writer.write([point('a')]);
+  const bad = writer.write([point('b')]).catch(problemOf);
+  const letThrough = setInterval(() => gate.open(), 1);
+  await busy;
+  expect(await good).toEqual([{ partition: 0, offset: '1' }]);
+  expect(await bad).toMatchObject({ status: 413 });
+  clearInterval(letThrough);
+});
