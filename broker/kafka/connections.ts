@@ -37,7 +37,7 @@ interface Address {
 
 const connectMsMax = 3_000;
 const requestMsMax = 15_000;
-const firstContactMsMax = 10_000;
+const firstContactMsMax = 5_000;
 const coordinatorMsMax = 10_000;
 
 /** The APIs we encode ourselves, at the oldest version that can do what we need (Kafka 2.5 has them all). */
