@@ -137,8 +137,7 @@ export class LogDatabase {
   }
 
   async #drain(): Promise<void> {
-    // Not before `submit` has noted that a write is under way: a group without operations awaits nothing.
-    await Promise.resolve();
+    this.#writing = true;
     while (this.#pending.length > 0) {
       const group = this.#takeGroup();
       const operations = group.flatMap((write) => write.operations);
