@@ -99,7 +99,7 @@ async function rewrite(state: LogState, round: Round): Promise<void> {
     }
     if (batches.length === 0 || batches.at(-1)!.baseOffset >= to) at = to;
     const done = at >= to ? { cleanedTo: to, cleanedBytes } : {};
-    operations.push(log.move({ bytes: log.bounds.bytes - saved, ...done }));
+    operations.push(log.move({ bytes: log.bounds.bytes - saved, gapsTo: to, ...done }));
     await state.database.submit(operations, () => log.rewritten());
   }
 }

@@ -54,6 +54,7 @@ export class EmbeddedBroker implements Broker {
   #closing: Promise<void> | undefined;
   #endTicks: () => void = () => {};
   #maintaining: Promise<void> = Promise.resolve();
+  #rounds = 0;
 
   constructor(options: EmbeddedBrokerOptions) {
     this.#options = options;
@@ -133,8 +134,13 @@ export class EmbeddedBroker implements Broker {
 
   /** One round of retention and compaction, as on every tick. One at a time; waits for the one under way. */
   maintain(options: MaintenanceOptions = { compactAll: false }): Promise<void> {
+    this.#rounds += 1;
     const round = this.#maintaining.then(() => this.#maintain(options));
-    this.#maintaining = round.catch(() => {});
+    this.#maintaining = round
+      .catch(() => {})
+      .then(() => {
+        this.#rounds -= 1;
+      });
     return round;
   }
 
@@ -147,6 +153,7 @@ export class EmbeddedBroker implements Broker {
       'embedded log open: durable, for one process; use Kafka to run on several machines',
     );
     this.#endTicks = clock.every(maintenanceIntervalMs ?? maintenanceIntervalMsDefault, () => {
+      if (this.#rounds > 0) return;
       this.maintain().catch((error: unknown) => {
         logger.error({ err: error }, 'retention and compaction of the embedded log failed');
       });

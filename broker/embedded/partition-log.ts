@@ -4,6 +4,7 @@
 //
 // Offsets are given when records are handed in; readers see them when the write that holds them is in the database.
 
+import { FatalError } from '../../support/index.ts';
 import type { TopicPartition } from '../broker.ts';
 import type { LogDatabase, Operation } from './log-database.ts';
 import { batchKey, boundsKey, offsetOfBatchKey } from './log-keys.ts';
@@ -17,6 +18,8 @@ export interface Bounds {
   readonly bytes: number;
   /** Compaction has seen every record before this offset. */
   readonly cleanedTo: number;
+  /** Compaction may have taken out whole batches before this offset; after it, none may be missing. */
+  readonly gapsTo: number;
   /** Bytes of the stored batches before `cleanedTo`. */
   readonly cleanedBytes: number;
 }
@@ -33,7 +36,14 @@ const recentBytesMax = 4 * 1_048_576;
 /** Batches of one fetch. */
 const fetchBatchesMax = 1024;
 
-const noBounds: Bounds = { logStart: 0, end: 0, bytes: 0, cleanedTo: 0, cleanedBytes: 0 };
+const noBounds: Bounds = {
+  logStart: 0,
+  end: 0,
+  bytes: 0,
+  cleanedTo: 0,
+  gapsTo: 0,
+  cleanedBytes: 0,
+};
 
 export class PartitionLog implements TopicPartition {
   readonly topic: string;
@@ -134,9 +144,10 @@ export class PartitionLog implements TopicPartition {
     const found = (await this.#database.read(range, bytesMax, fetchBatchesMax)).map((entry) =>
       openStored(entry.value, offsetOfBatchKey(entry.key), this.name),
     );
-    if (found[0]?.baseOffset === offset) return found;
+    if (found[0]?.baseOffset === offset) return this.#whole(found, offset, end);
     const before = await this.#before(offset);
-    return before !== undefined && before.nextOffset > offset ? [before, ...found] : found;
+    if (before !== undefined && before.nextOffset > offset) found.unshift(before);
+    return this.#whole(found, offset, end);
   }
 
   /** Calls back when records are shown or the partition is gone. @returns a function that ends it. */
@@ -185,6 +196,25 @@ export class PartitionLog implements TopicPartition {
       size += this.#recent[to]!.bytes.length;
     }
     return this.#recent.slice(low, Math.min(to, low + fetchBatchesMax));
+  }
+
+  /** LevelDB skips damaged stretches of its files without a word; a missing batch is noticed here. */
+  #whole(found: StoredBatch[], offset: number, end: number): StoredBatch[] {
+    let expected = offset;
+    for (const { baseOffset, nextOffset } of found) {
+      this.#assertNoneMissing(expected, baseOffset);
+      expected = nextOffset;
+    }
+    if (found.length === 0) this.#assertNoneMissing(expected, end);
+    return found;
+  }
+
+  #assertNoneMissing(from: number, to: number): void {
+    if (to <= Math.max(from, this.#assigned.gapsTo, this.#logStart)) return;
+    throw new FatalError(
+      `Records ${from} to ${to} of ${this.name} are missing in the embedded log; the data folder is damaged: restore it or delete it.`,
+      { topic: this.topic, partition: this.partition, from, to },
+    );
   }
 
   async #before(offset: number): Promise<StoredBatch | undefined> {

