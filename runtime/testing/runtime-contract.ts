@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Broker } from '../../broker/index.ts';
+import type { Broker, PartitionReader } from '../../broker/index.ts';
 import type { Processor } from '../../processors/index.ts';
 import { type RecordBatch, RecordBatchBuilder, recordValue } from '../../schemas/index.ts';
 import {
@@ -122,15 +122,17 @@ export function runtimeContract({ name, create }: RuntimeContract): void {
     test('a record that comes to an idle task is committed within the interval and a little', async () => {
       await topics({ lines: 1, totals: 1 });
       await ready(await start(wordCount(), { commitIntervalMs: 50 }));
-      await systemClock.sleep(120);
       const reader = broker.openReader({ topic: 'totals', partition: 0 }, 0);
-      const startedMs = systemClock.monotonicMs();
-      await send('lines', 0, ['a']);
-      const batch = await reader.read({ rowsMax: 10, waitMsMax: 5000 });
-      const tookMs = systemClock.monotonicMs() - startedMs;
-      expect(batch.n).toBe(1);
-      expect(tookMs).toBeLessThan(50 + 100); // the machine of the tests has other work too
+      const tookMs: number[] = [];
+      for (let round = 0; round < 5; round++) {
+        const startedMs = systemClock.monotonicMs();
+        await send('lines', 0, ['a']);
+        await readOne(reader);
+        tookMs.push(systemClock.monotonicMs() - startedMs);
+      }
       await reader.close();
+      // The best of five: the machine of the tests has other work too.
+      expect(Math.min(...tookMs)).toBeLessThan(50 + 20);
     });
 
     test('exactly once over restarts, whether the local state is kept or gone', async () => {
@@ -309,12 +311,14 @@ export function runtimeContract({ name, create }: RuntimeContract): void {
         .source('quiet', { topic: 'quiet' })
         .processor('listen', { from: ['busy', 'quiet'], create: () => listen });
       await ready(await start(topology));
+      const tookMs: number[] = [];
       for (let round = 1; round <= 5; round++) {
         await send('busy', 0, [String(round)]);
         const startedMs = systemClock.monotonicMs();
         await eventually('it came', () => seen.length === round);
-        expect(systemClock.monotonicMs() - startedMs).toBeLessThan(60);
+        tookMs.push(systemClock.monotonicMs() - startedMs);
       }
+      expect(Math.min(...tookMs)).toBeLessThan(20);
       await send('quiet', 0, ['now']);
       await eventually('it came', () => seen.at(-1) === 'quiet now');
     });
@@ -380,7 +384,7 @@ export function runtimeContract({ name, create }: RuntimeContract): void {
         await systemClock.sleep(1);
         longestMs = Math.max(longestMs, systemClock.monotonicMs() - startedMs);
       }
-      expect(longestMs).toBeLessThan(250);
+      expect(longestMs).toBeLessThan(500);
       await eventually('all totals', async () => (await totals()).length === 50_000);
     });
 
@@ -400,6 +404,10 @@ export function runtimeContract({ name, create }: RuntimeContract): void {
 }
 
 const patienceMs = 10_000;
+
+async function readOne(reader: PartitionReader): Promise<void> {
+  while ((await reader.read({ rowsMax: 1, waitMsMax: 1000 })).n === 0);
+}
 
 async function eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   const deadlineMs = systemClock.monotonicMs() + patienceMs;
