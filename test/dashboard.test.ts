@@ -1,0 +1,107 @@
+// The page at /, live, in a real Chromium: what is drawn is asserted on, and a screenshot is kept in test-results/.
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { chromiumMissing, openChromium } from './support/chromium.ts';
+import { MeanstreamProcess } from './support/meanstream-process.ts';
+
+const screenshots = new URL('../test-results/', import.meta.url).pathname;
+
+describe.skipIf(chromiumMissing !== undefined)(
+  `the live page in Chromium${chromiumMissing === undefined ? '' : ` (${chromiumMissing})`}`,
+  () => {
+    let dataDir: string;
+    let dev: MeanstreamProcess;
+    let browser: Browser;
+    let page: Page;
+    let readyMs: number;
+    const faults: string[] = [];
+
+    beforeAll(async () => {
+      dataDir = await mkdtemp(join(tmpdir(), 'meanstream-page-'));
+      const startedMs = Date.now();
+      dev = new MeanstreamProcess(['dev', '--port', '0', '--data-dir', dataDir]);
+      const url = (await dev.waitFor(/dashboard\s+(http\S+)/))[1]!;
+      readyMs = Date.now() - startedMs;
+      browser = await openChromium();
+      page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+      page.on('pageerror', (error) => faults.push(error.message));
+      page.on('console', (message) => {
+        if (message.type() === 'error') faults.push(message.text());
+      });
+      await page.goto(url);
+    });
+
+    afterAll(async () => {
+      await browser?.close();
+      await dev?.end();
+      await rm(dataDir, { recursive: true, force: true });
+    });
+
+    it('prints its address within 20 seconds', () => {
+      expect(readyMs).toBeLessThan(20_000);
+    });
+
+    it('draws points of several clusters, and more of them as they come', async () => {
+      await page.waitForFunction(
+        () => Number(document.querySelector('canvas')?.dataset.points ?? 0) > 500,
+        undefined,
+        { timeout: 60_000 },
+      );
+      const clusters = await page.evaluate(
+        () => document.querySelector('canvas')!.dataset.clusters!.split(' ').length,
+      );
+      expect(clusters).toBeGreaterThanOrEqual(3);
+      const colours = await coloursDrawn(page);
+      expect(colours).toBeGreaterThanOrEqual(4);
+    });
+
+    it('shows one row for each of the 8 clusters, the model version, throughput and lag', async () => {
+      await page.waitForFunction(() => document.querySelectorAll('tr[data-cluster]').length >= 8);
+      const text = await page.evaluate(() => document.body.innerText);
+      expect(text).toMatch(/1\.0\.\d+/);
+      expect(text).toMatch(/points\/s/i);
+      expect(text).toMatch(/lag/i);
+      expect(text).toMatch(/drift/i);
+    });
+
+    it('goes on live: the model version on the page moves', async () => {
+      const version = () =>
+        page.evaluate(() => /1\.0\.(\d+)/.exec(document.body.innerText)?.[1] ?? '');
+      const before = await version();
+      await page.waitForFunction(
+        (old) => (/1\.0\.(\d+)/.exec(document.body.innerText)?.[1] ?? '') !== old,
+        before,
+      );
+      await mkdir(screenshots, { recursive: true });
+      await page.waitForTimeout(8_000);
+      await page.screenshot({ path: join(screenshots, 'dashboard.png') });
+    });
+
+    it('raises no error and asks nobody outside', () => {
+      expect(faults).toEqual([]);
+    });
+  },
+);
+
+/** Distinct saturated colours on the map: the background and the grid are grey. */
+function coloursDrawn(page: Page): Promise<number> {
+  return page.evaluate(() => {
+    const canvas = document.querySelector('canvas')!;
+    const { width, height } = canvas;
+    const copy = Object.assign(document.createElement('canvas'), { width, height });
+    const context = copy.getContext('2d')!;
+    context.drawImage(canvas, 0, 0);
+    const { data } = context.getImageData(0, 0, width, height);
+    const seen = new Map<number, number>();
+    for (let i = 0; i < data.length; i += 4) {
+      const [r, g, b] = [data[i]!, data[i + 1]!, data[i + 2]!];
+      if (Math.max(r, g, b) - Math.min(r, g, b) < 60) continue;
+      const colour = ((r >> 5) << 10) | ((g >> 5) << 5) | (b >> 5);
+      seen.set(colour, (seen.get(colour) ?? 0) + 1);
+    }
+    return [...seen.values()].filter((pixels) => pixels > 10).length;
+  });
+}
