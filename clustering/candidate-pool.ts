@@ -1,9 +1,13 @@
-// Points that might deserve a centroid of their own, gathered from deltas and forgotten like everything else. When the
-// pool is full, the candidate that explains least error goes, so sums over the pool never overstate what is to be gained.
+// Points that might deserve a centroid of their own, gathered from deltas and forgotten like everything else: a weighted
+// sample of bounded size. When it is too large it is thinned by systematic sampling: with worth v = what a candidate stands
+// for, times its squared distance, it stays with chance p = min(1, v/τ), τ such that the chances add up to the size wanted,
+// and then stands for 1/p as much. So sums over the pool still estimate sums over all points, and a far point is never lost.
 
+import type { Random } from '../support/index.ts';
 import type { DeltaStatistics } from './mini-batch.ts';
 
-export const poolCandidatesMax = 64;
+const candidatesMax = 128;
+const candidatesKept = 64;
 
 export interface Candidate {
   /** Input units. */
@@ -40,18 +44,22 @@ export class CandidatePool {
   }
 
   get overfull(): boolean {
-    return this.#candidates.length > poolCandidatesMax;
+    return this.#candidates.length > candidatesMax;
   }
 
-  /** Keeps the candidates of most worth, in the order they came. @param worth of candidate i, as now seen */
-  trim(worth: (candidate: Candidate) => number): void {
-    const ranked = this.#candidates
-      .map((candidate, order) => ({ candidate, order, worth: worth(candidate) }))
-      .filter((entry) => entry.worth > 0)
-      .sort((a, b) => b.worth - a.worth || b.order - a.order)
-      .slice(0, poolCandidatesMax)
-      .sort((a, b) => a.order - b.order);
-    this.#candidates = ranked.map((entry) => entry.candidate);
+  /** @param worths of the candidates, in their order; one of no worth is dropped. */
+  thin(worths: readonly number[], random: Random): void {
+    const threshold = samplingThreshold(worths, candidatesKept);
+    let next = random.float();
+    let sum = 0;
+    this.#candidates = this.#candidates.flatMap((candidate, i) => {
+      const chance = Math.min(1, worths[i]! / threshold);
+      if (!(chance > 0)) return [];
+      sum += chance;
+      if (sum <= next) return [];
+      next += 1;
+      return [{ ...candidate, standsFor: candidate.standsFor / chance }];
+    });
   }
 
   toRecord(): number[] {
@@ -67,4 +75,17 @@ export class CandidatePool {
     }
     return pool;
   }
+}
+
+/** τ with Σ min(1, worth/τ) = size: the largest worths are taken out as long as they exceed it. */
+function samplingThreshold(worths: readonly number[], size: number): number {
+  const falling = worths.filter((worth) => worth > 0).sort((a, b) => b - a);
+  if (falling.length <= size) return Number.MIN_VALUE;
+  let rest = falling.reduce((sum, worth) => sum + worth, 0);
+  for (let certain = 0; certain < size; certain++) {
+    const threshold = rest / (size - certain);
+    if (falling[certain]! <= threshold) return threshold;
+    rest -= falling[certain]!;
+  }
+  return falling[size]!;
 }

@@ -12,6 +12,7 @@
 //
 // Bounded and slow to change its mind: at most 1 + k/100 relocations a look, and one just born rests for a half-life.
 
+import { Random } from '../support/index.ts';
 import type { Candidate, CandidatePool } from './candidate-pool.ts';
 import {
   type ClusterState,
@@ -65,24 +66,29 @@ const tellingPoints = 5;
 export function relocate(state: LifecycleState, actsMax: number): LifecycleEvent[] {
   const events: LifecycleEvent[] = [];
   for (let act = 0; act < actsMax; act++) {
-    const sightings = trimPool(state);
-    const birth = bestBirth(state, sightings);
+    const seen = sightings(state);
+    const birth = bestBirth(state, seen);
     if (birth === undefined) break;
-    const death = cheapestDeath(state, sightings[birth.index]!.nearest);
+    const death = cheapestDeath(state, seen[birth.index]!.nearest);
     if (death === undefined || !(birth.gain > gainOverCostMin * death.cost)) break;
-    events.push(...swap(state, sightings, birth, death));
+    events.push(...swap(state, seen, birth, death));
   }
   return events;
 }
 
-/** Looks at all candidates anew and drops the least of them when there are too many. */
-export function trimPool(state: LifecycleState): Sighting[] {
-  const seen = new Map(state.pool.candidates.map((c) => [c, sight(state, c)] as const));
-  state.pool.trim((candidate) => {
-    const sighting = seen.get(candidate)!;
-    return sighting.standsFor * sighting.square;
+/** Looks at all candidates anew, and first drops some when there are too many. */
+function sightings(state: LifecycleState): Sighting[] {
+  thinPool(state);
+  return state.pool.candidates.map((candidate) => sight(state, candidate));
+}
+
+export function thinPool(state: LifecycleState): void {
+  if (!state.pool.overfull) return;
+  const worths = state.pool.candidates.map((candidate) => {
+    const { standsFor, square } = sight(state, candidate);
+    return standsFor * square;
   });
-  return state.pool.candidates.map((candidate) => seen.get(candidate)!);
+  state.pool.thin(worths, new Random(state.patch));
 }
 
 function sight({ basis, clusters, decaySince }: LifecycleState, candidate: Candidate): Sighting {

@@ -33,7 +33,7 @@ import {
   type LifecycleState,
   relocate,
   reportMoves,
-  trimPool,
+  thinPool,
 } from './lifecycle.ts';
 import type { DeltaStatistics } from './mini-batch.ts';
 
@@ -224,7 +224,7 @@ export class OnlineModel {
     const due = this.#clock - this.#checkedAt >= span * checkEvery;
     const state = this.#lifecycleState(span);
     if (!due) {
-      if (this.#pool.overfull) trimPool(state);
+      thinPool(state);
       return [];
     }
     this.#checkedAt = this.#clock;

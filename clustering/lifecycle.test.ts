@@ -1,0 +1,190 @@
+import { describe, expect, it } from 'vitest';
+import { Random } from '../support/index.ts';
+import { Assigner } from './assigner.ts';
+import type { OnlineStart } from './cluster-state.ts';
+import { distanceBins } from './distance-histogram.ts';
+import { referenceKernels } from './kernels/reference.ts';
+import type { LifecycleEvent } from './lifecycle.ts';
+import { DeltaAccumulator } from './mini-batch.ts';
+import { OnlineModel } from './online-model.ts';
+
+const dims = 2;
+
+function startAt(centroids: number[][]): OnlineStart {
+  const k = centroids.length;
+  return {
+    k,
+    dims,
+    mean: new Float64Array(dims),
+    scale: new Float64Array(dims).fill(1),
+    reference: Float64Array.from(centroids.flat()),
+    centroids: Float64Array.from(centroids.flat()),
+    weights: new Float64Array(k),
+    sumSquares: new Float64Array(k),
+    distanceHistogram: new Float64Array(k * distanceBins),
+  };
+}
+
+/** Feeds batches of 100 points drawn by `draw`, each delta folded `lag` deltas late. */
+class Feed {
+  readonly events: (LifecycleEvent & { points: number })[] = [];
+  readonly model: OnlineModel;
+  readonly #start: OnlineStart;
+  readonly #random = new Random(11);
+  readonly #waiting: { delta: ReturnType<DeltaAccumulator['take']>; patch: number }[] = [];
+  readonly #lag: number;
+  #offset = 0;
+
+  constructor(start: OnlineStart, halfLife: number, lag = 0) {
+    this.#start = start;
+    this.#lag = lag;
+    this.model = OnlineModel.begin(start, { halfLife });
+  }
+
+  points(n: number, draw: (random: Random) => number[]): this {
+    for (let done = 0; done < n; done += 100) this.#batch(draw);
+    return this;
+  }
+
+  #batch(draw: (random: Random) => number[]): void {
+    const points = new Float32Array(100 * dims);
+    for (let i = 0; i < 100; i++) points.set(draw(this.#random), i * dims);
+    const assigner = new Assigner({ ...this.#start, ...this.model.snapshot() }, referenceKernels);
+    assigner.assign(points, 100);
+    const delta = new DeltaAccumulator(this.#start);
+    const offsets = Float64Array.from({ length: 100 }, (_, i) => this.#offset + i);
+    const weights = new Float32Array(100).fill(1);
+    delta.add(points, weights, assigner.labels, assigner.distances, offsets, 100);
+    this.#offset += 100;
+    this.#waiting.push({ delta: delta.take(), patch: this.model.patch });
+    if (this.#waiting.length <= this.#lag) return;
+    const next = this.#waiting.shift()!;
+    const events = this.model.fold(next.delta, next.patch);
+    this.events.push(...events.map((event) => ({ ...event, points: this.model.clock })));
+  }
+
+  count(type: LifecycleEvent['type']): number {
+    return this.events.filter((event) => event.type === type).length;
+  }
+}
+
+function around(...centres: number[][]) {
+  return (random: Random) => {
+    const centre = centres[random.below(centres.length)]!;
+    return centre.map((value) => value + random.normal());
+  };
+}
+
+function nearestTo(model: OnlineModel, point: number[]): number {
+  const { centroids } = model.snapshot();
+  let least = Infinity;
+  for (let j = 0; j * dims < centroids.length; j++) {
+    const [x, y] = centroids.subarray(j * dims);
+    least = Math.min(least, Math.hypot(x! - point[0]!, y! - point[1]!));
+  }
+  return least;
+}
+
+const groups = [
+  [0, 0],
+  [20, 0],
+  [0, 20],
+  [20, 20],
+];
+
+describe('the lifecycle', () => {
+  it.each([0, 7])('brings centroids far from all data back to it, %i deltas late', (lag) => {
+    const far = startAt([
+      [0, 0],
+      [1e4, 1e4],
+      [-1e4, 1e4],
+      [1e4, -1e4],
+    ]);
+    const feed = new Feed(far, 4000, lag).points(24_000, around(...groups));
+    for (const group of groups) expect(nearestTo(feed.model, group)).toBeLessThan(1);
+    expect(feed.count('born')).toBeLessThanOrEqual(8);
+  });
+
+  it('leaves a clustering that fits alone', () => {
+    const feed = new Feed(startAt(groups), 4000).points(100_000, around(...groups));
+    expect(feed.count('died')).toBe(0);
+    expect(feed.count('born')).toBe(0);
+  });
+
+  it('gives a dead cluster to a new one within a few half-lives, and settles', () => {
+    const feed = new Feed(startAt(groups), 4000).points(30_000, around(...groups));
+    const moved = [...groups.slice(0, 3), [-60, -60]];
+    feed.points(40_000, around(...moved));
+    expect(feed.count('died')).toBe(feed.count('born'));
+    expect(feed.count('born')).toBeGreaterThanOrEqual(1);
+    expect(feed.count('born')).toBeLessThanOrEqual(4);
+    const born = feed.events.find((event) => event.type === 'born')!;
+    expect(born.points - 30_000).toBeLessThan(4 * 4000);
+    const settled = feed.events.length;
+    feed.points(40_000, around(...moved));
+    expect(feed.events.slice(settled).filter((event) => event.type === 'born').length).toBe(0);
+  });
+
+  it('conserves the weight of the points', () => {
+    const halfLife = 4000;
+    const feed = new Feed(startAt(groups), halfLife).points(10_000, around([0, 0], [90, 0]));
+    feed.points(20_000, around([0, 0], [-90, 50], [40, -80], [7, 7], [500, 1]));
+    expect(feed.count('born')).toBeGreaterThan(0);
+    const decay = 2 ** (-100 / halfLife);
+    const expected = (100 * (1 - decay ** 300)) / (1 - decay);
+    const { weights, distanceHistogram } = feed.model.snapshot();
+    expect(weights.reduce((sum, weight) => sum + weight, 0) / expected).toBeCloseTo(1, 9);
+    const counted = distanceHistogram.reduce((sum, weight) => sum + weight, 0);
+    expect(Math.abs(counted / expected - 1)).toBeLessThan(0.01);
+  });
+
+  it('puts a newborn where it differs from every other centroid, in float32 too', () => {
+    const twins = startAt([
+      [0, 0],
+      [0, 0],
+      [1e-20, 0],
+    ]);
+    const feed = new Feed(twins, 3000).points(9000, around([0, 0], [10, 0], [0, 10]));
+    const { centroids } = feed.model.snapshot();
+    const places = new Set(
+      [0, 1, 2].map((j) => String(Float32Array.from(centroids.subarray(j * 2, j * 2 + 2)))),
+    );
+    expect(places.size).toBe(3);
+    for (const group of [
+      [0, 0],
+      [10, 0],
+      [0, 10],
+    ]) {
+      expect(nearestTo(feed.model, group)).toBeLessThan(1);
+    }
+  });
+
+  it('follows a cluster that moves, says so, and does not call it new', () => {
+    let at = 0;
+    const feed = new Feed(
+      startAt([
+        [0, 0],
+        [50, 50],
+      ]),
+      1000,
+    );
+    feed.points(30_000, (random) => {
+      at += 1 / 4000;
+      return around([at, 0], [50, 50])(random);
+    });
+    expect(nearestTo(feed.model, [at, 0])).toBeLessThan(1);
+    expect(feed.count('moved')).toBeGreaterThan(0);
+    expect(feed.count('born')).toBe(0);
+  });
+
+  it('never acts more often than 1 + k/100 times a look', () => {
+    const far = startAt(Array.from({ length: 8 }, (_, j) => [1e5 + j, 1e5]));
+    const feed = new Feed(far, 4000).points(20_000, around(...groups));
+    const births = new Map<number, number>();
+    for (const { type, points } of feed.events) {
+      if (type === 'born') births.set(points, (births.get(points) ?? 0) + 1);
+    }
+    expect(births.size).toBeGreaterThan(2);
+    expect(Math.max(...births.values())).toBe(1);
+  });
+});
