@@ -17,6 +17,7 @@ export function decimal(value: number): string {
 
 export function percent(share: number): string {
   const value = share * 100;
+  if (value > 0 && value < 0.05) return '< 0.1 %';
   return `${value.toFixed(value < 9.95 ? 1 : 0)} %`;
 }
 

@@ -21,7 +21,7 @@ export interface StatusSources {
 export interface Status {
   readonly type: 'status';
   readonly timeMs: number;
-  readonly health: HealthReport;
+  readonly health: Omit<HealthReport, 'detail'>;
   readonly model: Readonly<Record<string, unknown>> | null;
   readonly modelAgeMs: number | null;
   /** Heaviest first; at most `clustersMax`, `clusterCount` says how many there are. */
@@ -52,10 +52,11 @@ export function statusOf(sources: StatusSources): Status {
   const { models, drift, events, throughput, health, clock } = sources;
   const model = models.current();
   const clusters = model === undefined ? [] : clustersOf(model);
+  const { live, ready, started, reasons } = health();
   return {
     type: 'status',
     timeMs: clock.nowMs(),
-    health: health(),
+    health: { live, ready, started, reasons },
     model: model === undefined ? null : modelSummary(model, models.registry.aliases(model.version)),
     modelAgeMs: model === undefined ? null : Math.max(0, clock.nowMs() - model.createdAtMs),
     clusters: clusters

@@ -112,3 +112,20 @@ test('records that retention took are skipped, and said so', async () => {
   expect(seen).toEqual(['d']);
   await following.stop();
 });
+
+test('a topic that was made anew is read from its start', async () => {
+  const { broker, seen, append, tail } = await setUp(1);
+  append(0, 'a', 'b', 'c');
+  const following = tail();
+  await following.start();
+  await following.caughtUp;
+  await broker.deleteTopics(['t']);
+  await broker.createTopics([{ name: 't', partitions: 1, replicationFactor: 1, configs: {} }]);
+  append(0, 'new');
+  await following.stop();
+  const resumed = tail({ from: new Map([[0, 3]]) });
+  await resumed.start();
+  await until(() => seen.length === 4);
+  expect(seen).toEqual(['a', 'b', 'c', 'new']);
+  await resumed.stop();
+});

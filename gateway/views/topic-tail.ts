@@ -22,6 +22,8 @@ export interface TopicTailOptions {
 const waitMsMax = 500;
 const retryMs = 250;
 const retryMsMax = 5_000;
+/** So often the log must say that it ends before our position until we believe that it was made anew. */
+const answersAheadMax = 3;
 
 export class TopicTail {
   readonly #options: TopicTailOptions;
@@ -35,6 +37,7 @@ export class TopicTail {
   /** Resolves when all that the topic held at the start has been handed on. */
   readonly caughtUp: Promise<void>;
   #failures = 0;
+  #answersAhead = 0;
 
   constructor(options: TopicTailOptions) {
     this.#options = options;
@@ -135,12 +138,19 @@ export class TopicTail {
     }
   }
 
-  /** Retention overtook the position, or the topic was made anew. */
+  /**
+   * Retention overtook the position: go on where the log begins. A position after the end is asked for again, for an
+   * answer about the end may be old; when it stays so, the topic was made anew, and all of it is new.
+   */
   async #skip(partition: number): Promise<void> {
     const { broker, topic, onSkip } = this.#options;
     const bounds = (await broker.listOffsets(topic)).find((entry) => entry.partition === partition);
     if (bounds === undefined) return;
     const from = this.#positions.get(partition)!;
+    const isAhead = from > bounds.end;
+    this.#answersAhead = isAhead ? this.#answersAhead + 1 : 0;
+    if (isAhead ? this.#answersAhead < answersAheadMax : from >= bounds.logStart) return;
+    this.#answersAhead = 0;
     this.#positions.set(partition, bounds.logStart);
     onSkip?.(partition, from, bounds.logStart);
   }
