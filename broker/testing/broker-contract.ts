@@ -2,8 +2,7 @@
 // every case makes its own topics, groups and transactional ids, so they can run on a log that others use too.
 
 import { afterAll, beforeAll, describe } from 'vitest';
-import type { Broker } from '../broker.ts';
-import type { BrokerUnderTest } from './contract-fixtures.ts';
+import type { BrokerUnderTest, SharedBroker } from './contract-fixtures.ts';
 import { durabilityCases } from './durability-contract.ts';
 import { groupCases } from './group-contract.ts';
 import { lifecycleCases } from './lifecycle-contract.ts';
@@ -21,9 +20,6 @@ export interface BrokerContract {
     readonly reopen: true | string;
   };
 }
-
-/** Gives the shared broker once the tests run. */
-export type SharedBroker = () => Broker;
 
 export function brokerContract({ name, create, features }: BrokerContract): void {
   describe(`broker contract: ${name}`, { timeout: 90_000 }, () => {

@@ -28,6 +28,9 @@ export interface BrokerUnderTest {
   close(): Promise<void>;
 }
 
+/** Gives the shared broker once the tests run. */
+export type SharedBroker = () => Broker;
+
 export interface Row {
   readonly key: Uint8Array | null;
   readonly value: Uint8Array | null;

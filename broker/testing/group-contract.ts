@@ -2,8 +2,7 @@
 
 import { afterEach, expect, it } from 'vitest';
 import type { AssignedTask, Broker, GroupMember, TaskGroup } from '../broker.ts';
-import type { SharedBroker } from './broker-contract.ts';
-import { eventually, newTopic, uniqueName } from './contract-fixtures.ts';
+import { eventually, newTopic, type SharedBroker, uniqueName } from './contract-fixtures.ts';
 
 interface Joined {
   readonly member: GroupMember;

@@ -1,7 +1,6 @@
 // Readers: where they begin, how long they wait, what wakes them, and that they always reach the end.
 
 import { expect, it } from 'vitest';
-import type { SharedBroker } from './broker-contract.ts';
 import {
   appendOf,
   codeOf,
@@ -11,6 +10,7 @@ import {
   newTopic,
   readCount,
   rowsOf,
+  type SharedBroker,
   sleepMs,
   textOf,
   uniqueName,

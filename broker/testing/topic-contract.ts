@@ -1,8 +1,13 @@
 // Topics are made, described and deleted.
 
 import { expect, it } from 'vitest';
-import type { SharedBroker } from './broker-contract.ts';
-import { appendOf, eventually, newTopic, uniqueName } from './contract-fixtures.ts';
+import {
+  appendOf,
+  eventually,
+  newTopic,
+  type SharedBroker,
+  uniqueName,
+} from './contract-fixtures.ts';
 
 export function topicCases(shared: SharedBroker): void {
   it('describes a created topic with its partitions and configs', async () => {

@@ -2,7 +2,6 @@
 
 import { expect, it } from 'vitest';
 import type { Broker, CommittedOffset } from '../broker.ts';
-import type { SharedBroker } from './broker-contract.ts';
 import {
   appendOf,
   codeOf,
@@ -11,6 +10,7 @@ import {
   readRows,
   readValues,
   row,
+  type SharedBroker,
   textOf,
   uniqueName,
 } from './contract-fixtures.ts';

@@ -1,7 +1,6 @@
 // Plain appends: what goes in comes out, byte for byte, at offsets that rise without gaps.
 
 import { expect, it } from 'vitest';
-import type { SharedBroker } from './broker-contract.ts';
 import {
   appendOf,
   baseTimeMs,
@@ -14,6 +13,7 @@ import {
   readRows,
   readValues,
   row,
+  type SharedBroker,
   textOf,
 } from './contract-fixtures.ts';
 
