@@ -1,7 +1,6 @@
 // npm run kafka: an Apache Kafka on this machine for trying things out, without Docker.
 
 import { resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { kafkaBrokersOfEnvironment } from '../config/index.ts';
 import { DependencyDownError } from '../support/index.ts';
@@ -12,6 +11,9 @@ import { hasLiveBroker } from './kafka/probe-kafka.ts';
 import { packageFile } from './package-root.ts';
 
 const probeMsMax = 5_000;
+const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+type StopSignal = (typeof stopSignals)[number];
 
 interface Options {
   readonly port: number;
@@ -63,16 +65,24 @@ async function startOurs({ port, dataDir }: Options): Promise<void> {
     console.log(`Fetching Kafka ${kafkaVersion} with Maven into ${jarsDir} (once, 54 MB) …`);
   });
   console.log(`Starting Kafka ${kafkaVersion} …`);
-  const kafka = await startLocalKafka({ port, dataDir: resolve(dataDir), jarsDir });
+  const signalled = stopSignal();
+  const starting = startLocalKafka({ port, dataDir: resolve(dataDir), jarsDir });
+  const kafka = await Promise.race([starting, signalled]);
+  // Leaving takes a half-started Kafka with us.
+  if (typeof kafka === 'string') process.exit(exitCodeAfter(kafka));
   console.log(`Kafka is ready at ${kafka.bootstrapServers}; its log is ${kafka.logFile}`);
   console.log(`${nextCommands(kafka.bootstrapServers)}\n\nCtrl-C stops it and keeps its data.`);
-  const signal = await Promise.race([stopSignal(), kafka.ended]);
+  const signal = await Promise.race([signalled, kafka.ended]);
   if (signal === undefined) {
     throw new DependencyDownError(`Kafka ended by itself; its log ${kafka.logFile} says why.`);
   }
   console.log('\nStopping Kafka …');
   await kafka.stop();
-  process.exit(signal === 'SIGINT' ? exitCodes.interrupted : exitCodes.ok);
+  process.exit(exitCodeAfter(signal));
+}
+
+function exitCodeAfter(signal: StopSignal): number {
+  return signal === 'SIGINT' ? exitCodes.interrupted : exitCodes.ok;
 }
 
 function nextCommands(brokers: string): string {
@@ -85,12 +95,10 @@ function nextCommands(brokers: string): string {
   ].join('\n');
 }
 
-async function stopSignal(): Promise<'SIGINT' | 'SIGTERM'> {
+/** npm hands a terminal's Ctrl-C on to its child, which got it already: later signals are the same wish. */
+async function stopSignal(): Promise<StopSignal> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      // A terminal's Ctrl-C arrives twice under npm: the second one, a moment later, is the same wish.
-      process.on(signal, () => void sleep(10).then(() => resolve(signal)));
-    }
+    for (const signal of stopSignals) process.on(signal, () => resolve(signal));
   });
 }
 

@@ -192,6 +192,7 @@ export class KafkaPartitionReader implements PartitionReader, FetchSlot {
     this.#open = undefined;
     if (error instanceof CrcMismatch && this.#crcFailedAt !== this.#position) {
       this.#crcFailedAt = this.#position;
+      this.#failure = undefined;
       this.#connections.logger.warn(
         { topic: this.topic, partition: this.partition, offset: this.#position },
         'A record batch arrived damaged; it is fetched again.',

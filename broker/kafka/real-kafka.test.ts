@@ -110,7 +110,7 @@ describe.skipIf('unavailable' in kafka)(titleWith(kafka, 'on a real Kafka'), () 
     const expected = ['3.0', '3.1', '3.2', 'late'];
     expect(await readValues(broker, { topic, partition: 0 }, 4)).toEqual(expected);
     if (libsDir === undefined) return;
-    const judged = await readWithJava(libsDir, bootstrapServers, topic, 2_000);
+    const judged = await readWithJava(libsDir, bootstrapServers, topic, 6_000);
     expect(judged.map(({ value }) => value)).toEqual(expected);
   });
 
