@@ -7,6 +7,7 @@
 import {
   Assigner,
   chooseKernels,
+  countDistinct,
   DeltaAccumulator,
   QualityAccumulator,
 } from '../clustering/index.ts';
@@ -21,7 +22,13 @@ import {
   topics,
 } from '../schemas/index.ts';
 import type { ModelRegistry } from '../state-stores/index.ts';
+import { assert } from '../support/index.ts';
 import type { Processor, ProcessorContext } from './processor.ts';
+
+export interface AssignPointsOptions {
+  /** Clusters of the first model: what it takes that many distinct points for. */
+  readonly k: number;
+}
 
 /** One transaction's work against one model version. */
 interface Work {
@@ -33,6 +40,8 @@ interface Work {
 }
 
 const shard = new TextEncoder().encode('default/0');
+/** Well below what a log takes as one record. */
+const sampleBytesMax = 524_288;
 
 export class AssignPoints implements Processor<PointBatch> {
   #models!: ModelRegistry;
@@ -43,24 +52,20 @@ export class AssignPoints implements Processor<PointBatch> {
   #timestampMs = -1;
   #inTransaction = false;
   #sampledTo = -1;
+  readonly #k: number;
+
+  constructor({ k }: AssignPointsOptions) {
+    this.#k = k;
+  }
 
   open(context: ProcessorContext): void {
     this.#models = context.store<ModelRegistry>('models');
   }
 
   process(batch: PointBatch, context: ProcessorContext): void {
-    const model = this.#models.current();
-    if (model === undefined) {
-      this.#sample(batch, context);
-      context.retryLater('waiting for the first model');
-      return;
-    }
-    const work = this.#workWith(model, context);
-    const { assigner } = work;
-    assigner.assign(batch.values, batch.n);
-    work.encoder.encode(batch, assigner, context.output(topics.assignments));
-    this.#learn(work, batch);
-    context.metrics.pointsAssigned.inc(batch.n);
+    const work = this.#workOf(context);
+    if (work !== undefined) this.#assign(work, batch, context);
+    else if (batch.n > 0) this.#wait(batch, context);
   }
 
   flush(context: ProcessorContext): void {
@@ -74,7 +79,20 @@ export class AssignPoints implements Processor<PointBatch> {
     if (statistics.count === 0) return;
     send({ kind: 'delta', ...about, ...work.delta.take() }, context);
     const summary = encodeQuality({ ...about, ...statistics });
-    context.output(topics.quality).append(about.timestampMs, shard, summary);
+    context.output(topics.quality).append(context.currentSystemTimeMs(), shard, summary);
+    const latencyMs = context.currentSystemTimeMs() - about.timestampMs;
+    if (latencyMs >= 0) context.metrics.endToEndLatency.observe(latencyMs / 1000);
+  }
+
+  #assign(work: Work, batch: PointBatch, context: ProcessorContext): void {
+    const { assigner, encoder } = work;
+    const startedMs = context.currentSystemTimeMs();
+    assert(batch.n === 0 || batch.dims === assigner.dims, 'points and model have the same shape');
+    assigner.assign(batch.values, batch.n);
+    encoder.encode(batch, assigner, context.output(topics.assignments));
+    this.#learn(work, batch);
+    context.metrics.pointsAssigned.inc(batch.n);
+    context.metrics.assignDuration.observe((context.currentSystemTimeMs() - startedMs) / 1000);
   }
 
   #learn({ assigner, delta, quality }: Work, batch: PointBatch): void {
@@ -88,12 +106,13 @@ export class AssignPoints implements Processor<PointBatch> {
     }
   }
 
-  /** A newer model is taken only between transactions. */
-  #workWith(model: Model, context: ProcessorContext): Work {
-    const held = this.#work;
-    const keep = held !== undefined && (this.#inTransaction || held.model === model);
+  /** A newer model is taken only between transactions. Undefined while there is none. */
+  #workOf(context: ProcessorContext): Work | undefined {
+    if (this.#inTransaction) return this.#work;
+    const model = this.#models.current();
+    if (model === undefined) return undefined;
     this.#inTransaction = true;
-    if (keep) return held;
+    if (this.#work?.model === model) return this.#work;
     const { kernels } = chooseKernels();
     this.#work = {
       model,
@@ -115,29 +134,50 @@ export class AssignPoints implements Processor<PointBatch> {
     };
   }
 
-  /** Sends the rows that were not sampled yet; a batch that comes again has more behind it. */
+  /** Leaves the points in the log, and says what the first model waits for. */
+  #wait(batch: PointBatch, context: ProcessorContext): void {
+    this.#sample(batch, context);
+    const { values, n, dims, weights, records } = batch;
+    const distinct = countDistinct(values, n, dims, this.#k, weights);
+    if (distinct >= this.#k) {
+      context.retryLater('waiting for the first model');
+      return;
+    }
+    const others = records.n > n ? ` (${records.n - n} of ${records.n} records are of no use)` : '';
+    context.retryLater(
+      `waiting for ${this.#k} distinct points to seed ${this.#k} clusters; ${distinct} so far${others}`,
+    );
+  }
+
+  /** Sends the rows that were not sampled yet; a batch that comes again may have more behind it. */
   #sample(batch: PointBatch, context: ProcessorContext): void {
+    const rowsMax = Math.max(1, Math.floor(sampleBytesMax / (4 * batch.dims + 4)));
     let from = 0;
     while (from < batch.n && batch.offsets[from]! < this.#sampledTo) from += 1;
-    if (from === batch.n) return;
-    const { partition, dims, n, features, nextOffset, timestamps } = batch;
-    const sample: BootstrapSample = {
-      kind: 'sample',
-      partition,
-      fromOffset: batch.offsets[from]!,
-      nextOffset,
-      timestampMs: timestamps.subarray(from, n).reduce((a, b) => Math.max(a, b), -1),
-      dims,
-      features,
-      values: batch.values.slice(from * dims, n * dims),
-      weights: batch.weights.slice(from, n),
-    };
-    this.#sampledTo = nextOffset;
-    send(sample, context);
+    for (; from < batch.n; from += rowsMax) {
+      send(sampleOf(batch, from, Math.min(from + rowsMax, batch.n)), context);
+    }
+    this.#sampledTo = Math.max(this.#sampledTo, batch.nextOffset);
   }
 }
 
+function sampleOf(batch: PointBatch, from: number, to: number): BootstrapSample {
+  const { partition, dims, n, features, offsets, timestamps, nextOffset } = batch;
+  return {
+    kind: 'sample',
+    partition,
+    fromOffset: offsets[from]!,
+    nextOffset: to < n ? offsets[to]! : nextOffset,
+    timestampMs: timestamps.subarray(from, to).reduce((a, b) => Math.max(a, b), -1),
+    dims,
+    features,
+    values: batch.values.slice(from * dims, to * dims),
+    weights: batch.weights.slice(from, to),
+  };
+}
+
+/** Dated by when it is sent: the log judges the date of a record, and event times come from outside. */
 function send(message: LearningMessage, context: ProcessorContext): void {
   const output = context.output(topics.centroidDeltas);
-  output.append(message.timestampMs, shard, encodeLearningMessage(message));
+  output.append(context.currentSystemTimeMs(), shard, encodeLearningMessage(message));
 }

@@ -1,10 +1,13 @@
 // From records of `points` to columns. What is not a point goes to dead-letters, once: original key, value and headers, and
-// the reason in the headers Kafka Streams uses (KIP-1034). Before the first model nothing is rejected for good: the batch will
-// come again, and only then is it known what a point must look like.
+// the reason in the headers Kafka Streams uses (KIP-1034). A transaction has one model version, here as in assign-points.ts.
+// Before the first model a batch with points comes again, and what is rejected with it is rejected then, once it is known
+// what a point must look like; a batch without any is rejected at once, or it would stand in the way for ever.
 
 import {
+  type Model,
   PointDecoder,
   type PointDecoderOptions,
+  type PointShape,
   type RecordBatch,
   type RecordHeader,
   type RejectedPoint,
@@ -24,13 +27,15 @@ export interface DecodePointsOptions {
 }
 
 export class DecodePoints implements Processor<RecordBatch> {
-  readonly #options: DecodePointsOptions;
   readonly #decoder: PointDecoder;
+  readonly #shapeBefore: PointShape;
   #models!: ModelRegistry;
+  /** Of the open transaction. */
+  #model: Model | undefined;
 
-  constructor(options: DecodePointsOptions) {
-    this.#options = options;
-    this.#decoder = new PointDecoder(options.decoder);
+  constructor({ decoder, dimensions, features }: DecodePointsOptions) {
+    this.#decoder = new PointDecoder(decoder);
+    this.#shapeBefore = { dims: dimensions, features };
   }
 
   open(context: ProcessorContext): void {
@@ -38,22 +43,33 @@ export class DecodePoints implements Processor<RecordBatch> {
   }
 
   process(batch: RecordBatch, context: ProcessorContext): void {
-    const { dimensions, features } = this.#options;
-    const model = this.#models.current();
-    const shape = { dims: model?.dims ?? dimensions, features: model?.features ?? features };
-    const { points, rejected } = this.#decoder.decode(batch, shape);
-    if (model !== undefined) for (const reject of rejected) deadLetter(batch, reject, context);
+    this.#model ??= this.#models.current();
+    const { points, rejected } = this.#decoder.decode(batch, this.#model ?? this.#shapeBefore);
+    if (this.#model !== undefined || points.n === 0) {
+      for (const reject of rejected) deadLetter(batch, reject, context);
+    }
     context.forward('assign', points);
+  }
+
+  flush(): void {
+    this.#model = undefined;
   }
 }
 
 function deadLetter(batch: RecordBatch, reject: RejectedPoint, context: ProcessorContext): void {
   const { row, code } = reject;
-  const headers = [...recordHeaders(batch, row), ...reasonHeaders(batch, reject)];
+  const headers = [...originalHeaders(batch, row), ...reasonHeaders(batch, reject)];
   const timestampMs = batch.timestamps[row]!;
   const output = context.output(topics.deadLetters);
   output.append(timestampMs, recordKey(batch, row), recordValue(batch, row), headers);
   context.metrics.deadLetters.inc({ reason: code });
+}
+
+/** A record that was replayed and failed again does not keep the reasons of its former lives. */
+function originalHeaders(batch: RecordBatch, row: number): RecordHeader[] {
+  return recordHeaders(batch, row).filter(
+    ({ key }) => !key.startsWith('__streams.errors.') && key !== 'meanstream.reason',
+  );
 }
 
 function reasonHeaders(batch: RecordBatch, { row, code, message }: RejectedPoint): RecordHeader[] {

@@ -61,7 +61,8 @@ export class DetectDrift implements Processor<RecordBatch> {
     if (report.level === 'alarm') {
       for (const detector of report.detectors) metrics.driftEvents.inc({ detector });
     }
-    context.output(topics.drift).append(report.timestampMs, null, encodeDrift(report));
+    const nowMs = context.currentSystemTimeMs();
+    context.output(topics.drift).append(nowMs, null, encodeDrift(report));
   }
 }
 

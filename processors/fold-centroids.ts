@@ -10,7 +10,9 @@ import {
   bootstrapModel,
   chooseKernels,
   countDistinct,
+  distanceBins,
   type LifecycleEvent,
+  type OnlineBasis,
 } from '../clustering/index.ts';
 import {
   type CentroidDelta,
@@ -31,6 +33,7 @@ import {
 } from '../schemas/index.ts';
 import type { KeyValueStore, ModelRegistry } from '../state-stores/index.ts';
 import { InvalidRecordError } from '../support/index.ts';
+import { adoptedIds } from './adopted-ids.ts';
 import { FoldState, type Generation } from './fold-state.ts';
 import type { Processor, ProcessorContext } from './processor.ts';
 import { modelOf } from './published-model.ts';
@@ -59,6 +62,8 @@ export class FoldCentroids implements Processor<RecordBatch> {
   #models!: ModelRegistry;
   #firstSampleAtMs = -1;
   #deliveries = 0;
+  /** Rows at the last attempt to seed that found too few distinct points. */
+  #triedRows = -1;
   #changed = false;
 
   constructor(options: FoldCentroidsOptions) {
@@ -113,6 +118,11 @@ export class FoldCentroids implements Processor<RecordBatch> {
       context.metrics.deltasFolded.inc({ outcome: 'stale' });
       return;
     }
+    if (!fits(delta, online.basis)) {
+      context.metrics.deltasFolded.inc({ outcome: 'invalid' });
+      context.logger.error({ delta: delta.modelVersion }, 'a delta does not fit its model');
+      return;
+    }
     const events = online.fold(delta, parseVersion(delta.modelVersion).patch);
     this.#state.learned(delta);
     context.metrics.deltasFolded.inc({ outcome: 'folded' });
@@ -144,14 +154,13 @@ export class FoldCentroids implements Processor<RecordBatch> {
 
   #seed(context: ProcessorContext): void {
     const { k, seed, scaling } = this.#options;
+    if (this.#samples.rows === this.#triedRows) return;
     const { values, weights, rows, dims, features } = this.#samples.merged();
-    const distinct = countDistinct(values, rows, dims, k);
+    const distinct = countDistinct(values, rows, dims, k, weights);
+    this.#triedRows = rows;
     if (distinct < k) {
-      this.#samples.waitFor(`${k} distinct points to seed ${k} clusters; ${distinct} so far`);
-      context.logger.info(
-        { rows, distinct, k },
-        `the first model waits for ${this.#samples.waiting}`,
-      );
+      const text = `waiting for ${k} distinct points to seed ${k} clusters; ${distinct} so far`;
+      context.logger.info({ rows, distinct, k }, text);
       return;
     }
     const { kernels } = chooseKernels();
@@ -165,6 +174,7 @@ export class FoldCentroids implements Processor<RecordBatch> {
       features,
     };
     this.#state.begin(generation, start, { clusterIds, nextClusterNumber: k + 1, offsets: {} });
+    for (const sample of this.#samples.samples) this.#state.learned(sample);
     this.#samples.clear();
     this.#birth(context, this.#state.clusterIds, []);
     context.logger.info({ rows, k, dims }, 'the first model is seeded: version 1.0.0');
@@ -205,15 +215,12 @@ export class FoldCentroids implements Processor<RecordBatch> {
 
   #promote(candidate: Model, context: ProcessorContext): void {
     const before = this.#state.clusterIds.slice();
-    const { parent, origin, seed, features, clusterIds, nextClusterNumber, offsets } = candidate;
+    const { parent, origin, seed, features } = candidate;
     const name = generationOf(candidate.version);
-    this.#state.begin({ name, parent, origin, seed, features }, candidate, {
-      clusterIds,
-      nextClusterNumber: Math.max(nextClusterNumber, this.#state.nextClusterNumber),
-      offsets,
-    });
+    const membership = adoptedIds(candidate, this.#state);
+    this.#state.begin({ name, parent, origin, seed, features }, candidate, membership);
     this.#samples.clear();
-    this.#birth(context, clusterIds, before);
+    this.#birth(context, membership.clusterIds, before);
     context.logger.info({ version: candidate.version, parent }, 'a retrained model is current');
   }
 
@@ -245,7 +252,18 @@ function publish(model: Model, name: string, context: ProcessorContext): void {
 
 function emit(event: ClusterEvent, context: ProcessorContext): void {
   const key = new TextEncoder().encode(event.clusterId);
-  context.output(topics.clusterEvents).append(event.timestampMs, key, encodeClusterEvent(event));
+  const nowMs = context.currentSystemTimeMs();
+  context.output(topics.clusterEvents).append(nowMs, key, encodeClusterEvent(event));
+}
+
+function fits(delta: CentroidDelta, { k, dims }: OnlineBasis): boolean {
+  const { clusters, sums, distanceHistogram, candidates, candidateWeights } = delta;
+  return (
+    clusters.every((slot) => slot >= 0 && slot < k) &&
+    sums.length === clusters.length * dims &&
+    distanceHistogram.length === clusters.length * distanceBins &&
+    candidates.length * 2 === candidateWeights.length * dims
+  );
 }
 
 /** Only our own tasks write here: a message nobody can read is counted and said, and the stream goes on. */

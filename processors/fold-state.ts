@@ -2,7 +2,7 @@
 // taken in. In memory while it works; `save` puts what changed into the task's store.
 
 import { OnlineModel, type OnlineStart } from '../clustering/index.ts';
-import type { CentroidDelta, Model, OffsetRange } from '../schemas/index.ts';
+import type { BootstrapSample, CentroidDelta, Model, OffsetRange } from '../schemas/index.ts';
 import { CentroidStore, type KeyValueStore } from '../state-stores/index.ts';
 
 /** What is fixed at the birth of MAJOR.MINOR. */
@@ -23,10 +23,13 @@ export interface Membership {
 
 interface Header extends Membership {
   readonly generation: Generation | null;
+  readonly bornPatches: readonly number[];
   readonly deltaOffset: number;
   /** The online model's own header. */
   readonly online: Float64Array;
 }
+
+type OffsetsOf = Pick<CentroidDelta | BootstrapSample, 'partition' | 'fromOffset' | 'nextOffset'>;
 
 /** The row of the store that holds what never changes in a generation. */
 const basisRow = 'basis';
@@ -37,6 +40,8 @@ export class FoldState {
   generation: Generation | undefined;
   online: OnlineModel | undefined;
   clusterIds: string[] = [];
+  /** By cluster: the patch of this generation at which its id was minted, 0 when it came with it. */
+  bornPatches: number[] = [];
   nextClusterNumber = 1;
   offsets: Record<string, OffsetRange> = {};
   /** Next offset of centroid-deltas. */
@@ -60,6 +65,7 @@ export class FoldState {
     if (header.generation === null) return state;
     state.generation = header.generation;
     state.clusterIds = [...header.clusterIds];
+    state.bornPatches = [...header.bornPatches];
     state.offsets = { ...header.offsets };
     state.#basisSaved = true;
     const basis = clusters.get(basisRow)!;
@@ -79,31 +85,37 @@ export class FoldState {
     this.generation = generation;
     this.online = OnlineModel.begin(start, { halfLife: this.#halfLife });
     this.clusterIds = [...membership.clusterIds];
+    this.bornPatches = membership.clusterIds.map(() => 0);
     this.nextClusterNumber = membership.nextClusterNumber;
     this.offsets = { ...membership.offsets };
     this.#basisSaved = false;
   }
 
-  /** Notes the points a delta was made from. */
-  learned({ partition, fromOffset, nextOffset }: CentroidDelta): void {
+  /** Notes the points a delta or sample was made from. */
+  learned({ partition, fromOffset, nextOffset }: OffsetsOf): void {
     const before = this.offsets[partition];
-    this.offsets[partition] = { from: before?.from ?? fromOffset, to: nextOffset };
+    this.offsets[partition] = {
+      from: Math.min(before?.from ?? fromOffset, fromOffset),
+      to: Math.max(before?.to ?? nextOffset, nextOffset),
+    };
   }
 
   mint(slot: number): void {
     this.clusterIds[slot] = `c${this.nextClusterNumber}`;
+    this.bornPatches[slot] = this.online!.patch;
     this.nextClusterNumber += 1;
   }
 
   save(): void {
-    const { generation, online, clusterIds, nextClusterNumber, offsets, deltaOffset } = this;
+    const { generation, online, clusterIds, bornPatches, nextClusterNumber, offsets } = this;
     if (online !== undefined) this.#saveRows(online);
     this.#store.putHeader({
       generation: generation ?? null,
       clusterIds,
+      bornPatches,
       nextClusterNumber,
       offsets,
-      deltaOffset,
+      deltaOffset: this.deltaOffset,
       online: online?.headerRecord() ?? new Float64Array(0),
     });
   }

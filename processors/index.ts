@@ -1,7 +1,7 @@
 // What happens to a batch, one file each. processor.ts is the contract. A processor sees columns and a context, nothing
 // of brokers or threads.
 
-export { AssignPoints } from './assign-points.ts';
+export { AssignPoints, type AssignPointsOptions } from './assign-points.ts';
 export { DecodePoints, type DecodePointsOptions } from './decode-points.ts';
 export { DetectDrift, type DetectDriftOptions } from './detect-drift.ts';
 export { FoldCentroids, type FoldCentroidsOptions } from './fold-centroids.ts';

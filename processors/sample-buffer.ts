@@ -31,8 +31,6 @@ export class SampleBuffer {
   #entries: { readonly number: number; readonly sample: BootstrapSample; saved: boolean }[] = [];
   #dropped: number[] = [];
   #nextNumber = 0;
-  /** What seeding waits for, in words. */
-  waiting = 'points';
 
   private constructor(store: KeyValueStore) {
     this.#store = store;
@@ -47,6 +45,10 @@ export class SampleBuffer {
       buffer.#nextNumber = number + 1;
     }
     return buffer;
+  }
+
+  get samples(): readonly BootstrapSample[] {
+    return this.#entries.map(({ sample }) => sample);
   }
 
   get rows(): number {
@@ -80,10 +82,6 @@ export class SampleBuffer {
       row += sample.weights.length;
     }
     return { values, weights, rows, dims, features: first?.sample.features ?? [] };
-  }
-
-  waitFor(what: string): void {
-    this.waiting = what;
   }
 
   clear(): void {

@@ -123,7 +123,7 @@ export class PointDecoder {
     if (recordMs < 0 || pointMs - recordMs <= timestampSkewMsMax) return pointMs;
     throw pointFault(
       'timestamp_in_future',
-      `"timestamp" is ${pointMs - recordMs} ms after the record's, more than ${timestampSkewMsMax}; set the producer's clock.`,
+      `"timestamp" is ${pointMs - recordMs} ms after the record's, more than ${timestampSkewMsMax}; set the producer's clock or raise points.timestamp.ahead.max.ms.`,
       '/timestamp',
     );
   }

@@ -1,11 +1,13 @@
 // What the pipeline is given, and what its processors work with.
 
 import type {
+  AssignPointsOptions,
   DecodePointsOptions,
   DetectDriftOptions,
   FoldCentroidsOptions,
 } from '../processors/index.ts';
-import type { PointDecoderOptions, PointFormat } from '../schemas/index.ts';
+import { type PointDecoderOptions, type PointFormat, pointDimsMax } from '../schemas/index.ts';
+import { InvalidSettingError } from '../support/index.ts';
 
 export interface ClusteringOptions {
   readonly model: {
@@ -36,13 +38,20 @@ export interface ClusteringOptions {
 
 export interface CompiledClusteringOptions {
   readonly decode: DecodePointsOptions;
+  readonly assign: AssignPointsOptions;
   readonly fold: FoldCentroidsOptions;
   readonly drift: DetectDriftOptions;
 }
 
 const timestampSkewMsDefault = 3_600_000;
 
+/** @throws InvalidSettingError naming all that is wrong. */
 export function compileClusteringOptions(given: ClusteringOptions): CompiledClusteringOptions {
+  const faults = faultsOf(given);
+  if (faults.length > 0) {
+    const text = `The pipeline cannot be made. ${faults.join(' ')}`;
+    throw new InvalidSettingError(text, { faults });
+  }
   const { model, bootstrap, points, drift, codeVersion } = given;
   const features = model.features ?? [];
   const dimensions = model.dimensions ?? features.length;
@@ -53,6 +62,7 @@ export function compileClusteringOptions(given: ClusteringOptions): CompiledClus
   };
   return {
     decode: { decoder, dimensions, features },
+    assign: { k: model.k },
     fold: {
       k: model.k,
       dimensions,
@@ -65,4 +75,26 @@ export function compileClusteringOptions(given: ClusteringOptions): CompiledClus
     },
     drift: drift?.windowPoints === undefined ? {} : { windowPoints: drift.windowPoints },
   };
+}
+
+function faultsOf({ model, bootstrap, points }: ClusteringOptions): string[] {
+  const { k, dimensions, features = [], halfLifePoints } = model;
+  const faults: string[] = [];
+  const check = (valid: boolean, fault: string) => valid || faults.push(fault);
+  check(Number.isInteger(k) && k >= 1, `model.k is ${k}; it must be a whole number above 0.`);
+  if (dimensions !== undefined) {
+    const valid = Number.isInteger(dimensions) && dimensions >= 1 && dimensions <= pointDimsMax;
+    check(valid, `model.dimensions is ${dimensions}; it must be in 1 … ${pointDimsMax}.`);
+    const agree = features.length === 0 || features.length === dimensions;
+    check(agree, `model.features has ${features.length} names for ${dimensions} dimensions.`);
+  }
+  check(features.length <= pointDimsMax, `model.features has more than ${pointDimsMax} names.`);
+  check(new Set(features).size === features.length, 'model.features has a name twice.');
+  if (halfLifePoints !== undefined) {
+    check(halfLifePoints > 0, `model.half.life.points is ${halfLifePoints}; it must be above 0.`);
+  }
+  check(bootstrap.rows >= 1, `bootstrap.rows is ${bootstrap.rows}; it must be at least 1.`);
+  check(bootstrap.waitMs >= 0, `bootstrap.wait.ms is ${bootstrap.waitMs}; it must be at least 0.`);
+  check(points.bytesMax >= 1, `points.bytes.max is ${points.bytesMax}; it must be at least 1.`);
+  return faults;
 }

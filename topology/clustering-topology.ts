@@ -26,7 +26,7 @@ export function clusteringTopology(given: ClusteringOptions): Topology {
 
     .source('points', { topic: topics.points })
     .processor('decode', { from: ['points'], create: () => new DecodePoints(options.decode) })
-    .processor('assign', { from: ['decode'], create: () => new AssignPoints() })
+    .processor('assign', { from: ['decode'], create: () => new AssignPoints(options.assign) })
     .sink('dead-letters', { from: ['decode'], topic: topics.deadLetters })
     .sink('assignments', { from: ['assign'], topic: topics.assignments })
     .sink('centroid-deltas', { from: ['assign'], topic: topics.centroidDeltas })
