@@ -1,0 +1,152 @@
+// kill -9 in the middle of 200,000 points on the embedded log, again and again, and a Ctrl-C: nothing is lost or repeated,
+// and everything learned equals what the oracle computes from the log.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { EmbeddedBroker } from '../broker/embedded/index.ts';
+import { topicSpecs, topics } from '../schemas/index.ts';
+import { Random, silentLogger, systemClock } from '../support/index.ts';
+import { type Account, accountFor } from './support/accounting.ts';
+import { type DumpedRecord, dumpTopic } from './support/dump-topic.ts';
+import { eventually, MeanstreamProcess, sleep } from './support/meanstream-process.ts';
+import { Mixture } from './support/mixture.ts';
+
+const pointsTotal = 200_000;
+const partitions = 4;
+const badEvery = 197;
+const kills = 5;
+const seed = Number(Date.now() % 1_000_000);
+
+describe(`kill -9 in the middle of ${pointsTotal} points (seed ${seed})`, () => {
+  let dataDir: string;
+  let dumped: Record<keyof typeof topics, DumpedRecord[]>;
+  let account: Account;
+  let killed = 0;
+
+  beforeAll(async () => {
+    dataDir = await mkdtemp(join(tmpdir(), 'meanstream-crash-'));
+    await fill(dataDir);
+    const random = new Random(seed);
+    for (let i = 0; i < kills; i += 1) killed += (await runAndKill(dataDir, random)) ? 1 : 0;
+    expect(await runAndInterrupt(dataDir)).toBe(130);
+    await runToTheEnd(dataDir);
+    dumped = await dumpAll(dataDir);
+    account = accountFor(dumped.points, dumped.assignments, dumped.deadLetters);
+  }, 180_000);
+
+  afterAll(() => rm(dataDir, { recursive: true, force: true }));
+
+  it('was killed in the middle, not before or after', () => {
+    expect(killed).toBeGreaterThanOrEqual(3);
+  });
+
+  it('lost nothing, repeated nothing and kept the order', () => {
+    expect(account.lost).toEqual([]);
+    expect(account.repeated).toEqual([]);
+    expect(account.outOfOrder).toEqual([]);
+  });
+
+  it('has in = out + dead letters', () => {
+    const bad = Math.floor(pointsTotal / partitions / badEvery) * partitions;
+    expect(account.points).toBe(pointsTotal);
+    expect(account.deadLetters).toBe(bad);
+    expect(account.assignments).toBe(pointsTotal - bad);
+  });
+});
+
+/** Every partition gets its share before anything runs, so that there is a backlog to be killed in. */
+async function fill(dataDir: string): Promise<void> {
+  const broker = await openLog(dataDir);
+  await broker.createTopics(
+    topicSpecs({ partitions, replicationFactor: 1, pointsRetentionMs: -1 }),
+  );
+  const writer = await broker.openWriter();
+  for (let partition = 0; partition < partitions; partition += 1) {
+    const mixture = new Mixture({ seed: partition + 1, dims: 4, clusters: 6, badEvery });
+    for (let row = 0; row < pointsTotal / partitions; row += 5_000) {
+      const records = mixture.batch(5_000, 1_700_000_000_000 + row);
+      await writer.append([{ topic: topics.points, partition, records }]);
+    }
+  }
+  await writer.close();
+  await broker.close();
+}
+
+async function start(dataDir: string): Promise<{ dev: MeanstreamProcess; url: string }> {
+  const dev = new MeanstreamProcess([
+    ...['dev', '--no-demo', '--port', '0', '--data-dir', dataDir],
+    ...[
+      'batch.rows.max=1024',
+      'commit.interval.ms=20',
+      'model.k=6',
+      'retrain.interval.ms=0',
+    ].flatMap((set) => ['--set', set]),
+  ]);
+  const url = (await dev.waitFor(/dashboard\s+(http:\/\/\S+?)\/?\s/))[1]!;
+  return { dev, url };
+}
+
+/** @returns whether there was work left when it was killed */
+async function runAndKill(dataDir: string, random: Random): Promise<boolean> {
+  const { dev, url } = await start(dataDir);
+  await eventually('points on their way', async () => (await assigned(url)) > 0);
+  await sleep(random.below(350));
+  const left = await lag(url);
+  await dev.end('SIGKILL');
+  return left > 0;
+}
+
+async function runAndInterrupt(dataDir: string): Promise<number | string> {
+  const { dev } = await start(dataDir);
+  await sleep(200);
+  return dev.end('SIGINT');
+}
+
+async function runToTheEnd(dataDir: string): Promise<void> {
+  const { dev, url } = await start(dataDir);
+  await eventually('no lag', async () => (await ready(url)) && (await lag(url)) === 0, 90_000);
+  await sleep(500);
+  expect(await dev.end('SIGTERM')).toBe(0);
+}
+
+async function dumpAll(dataDir: string): Promise<Record<keyof typeof topics, DumpedRecord[]>> {
+  const broker = await openLog(dataDir);
+  const all = {} as Record<keyof typeof topics, DumpedRecord[]>;
+  for (const [name, topic] of Object.entries(topics)) {
+    all[name as keyof typeof topics] = await dumpTopic(broker, topic);
+  }
+  await broker.close();
+  return all;
+}
+
+async function openLog(dataDir: string): Promise<EmbeddedBroker> {
+  const broker = new EmbeddedBroker({
+    dataDir: join(dataDir, 'log'),
+    clock: systemClock,
+    logger: silentLogger,
+  });
+  await broker.connect();
+  return broker;
+}
+
+async function ready(url: string): Promise<boolean> {
+  return (await fetch(`${url}/readyz`)).ok;
+}
+
+async function assigned(url: string): Promise<number> {
+  return sumOf(await metrics(url), 'meanstream_points_assigned_total');
+}
+
+async function lag(url: string): Promise<number> {
+  return sumOf(await metrics(url), 'meanstream_consumer_lag_records');
+}
+
+async function metrics(url: string): Promise<string> {
+  return (await fetch(`${url}/metrics`)).text();
+}
+
+function sumOf(text: string, name: string): number {
+  const lines = text.split('\n').filter((line) => line.startsWith(name));
+  return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+}
