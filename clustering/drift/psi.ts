@@ -20,10 +20,11 @@ export function psi(reference: Counts, current: Counts): number {
   return index;
 }
 
-/** What the index of two samples of one distribution stays below, but for a few times in 100,000. */
+/** What the index of two samples of one distribution exceeds 3 times in 100,000 (E. B. Wilson and M. M. Hilferty, 1931). */
 export function psiNoise(bins: number, n: number, m: number): number {
   const freedom = Math.max(1, bins - 1);
-  return (freedom + 4 * Math.sqrt(2 * freedom)) * (1 / n + 1 / m);
+  const spread = 2 / (9 * freedom);
+  return freedom * (1 - spread + 4 * Math.sqrt(spread)) ** 3 * (1 / n + 1 / m);
 }
 
 function total(counts: Counts): number {
