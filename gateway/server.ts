@@ -8,10 +8,10 @@ import { PointDecoder, type PointFormat, type PointShape, topics } from '../sche
 import type { EngineKind } from '../state-stores/index.ts';
 import { type Clock, DependencyDownError, type Logger, type Metrics } from '../support/index.ts';
 import { combinedHealth, type HealthReport } from './health.ts';
-import { Router } from './http.ts';
 import { defaultLimits, type GatewayLimits } from './limits.ts';
 import type { PointInputOptions } from './point-input.ts';
 import { PointsWriter } from './points-writer.ts';
+import { Router } from './router.ts';
 import { assignRoute } from './routes/assign.ts';
 import { assignmentRoute } from './routes/assignments.ts';
 import { dashboardRoutes } from './routes/dashboard.ts';

@@ -7,9 +7,10 @@
 import type { HttpRequest, HttpResponse, TemplatedApp } from 'uWebSockets.js';
 import { STATUS_CODES } from 'node:http';
 import type { Clock, Logger, Metrics } from '../support/index.ts';
-import type { GatewayRequest, GatewayResponse, Match, Router } from './http.ts';
+import type { GatewayRequest, GatewayResponse } from './http.ts';
 import type { GatewayLimits } from './limits.ts';
 import { ProblemError, problemOf, problemResponse } from './problem.ts';
+import type { Match, Router } from './router.ts';
 
 export interface TransportOptions {
   readonly router: Router;

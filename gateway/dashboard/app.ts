@@ -74,23 +74,28 @@ function showPanels(): void {
   showEmpty(status);
 }
 
-function showEmpty({ model, lag, health }: Status): void {
+function showEmpty({ model, lag, health, waiting }: Status): void {
   byId('empty').hidden = model !== null && shown.framesDrawn > 0;
   const points = lag?.logRecords ?? 0;
   const isSilent = model === null && points === 0;
-  byId('empty-title').textContent = isSilent
-    ? 'No points yet'
+  const [title, text] = isSilent
+    ? ['No points yet', 'Send some points: they show up here with their clusters.']
     : model === null
-      ? 'Making the first model'
-      : 'Waiting for points';
-  byId('empty-text').textContent = isSilent
-    ? 'The stream is empty. Send some points, and they show up here with their clusters.'
-    : model === null
-      ? `${count(points)} points wait in the log. The first model is made as soon as there are enough of them to begin with.`
-      : health.reasons.join('; ');
+      ? ['Making the first model', bootstrapText(points, waiting)]
+      : ['Waiting for points', health.reasons.join('; ')];
+  byId('empty-title').textContent = title;
+  byId('empty-text').textContent = text;
   const code = byId('empty-code');
   code.hidden = !isSilent;
   code.textContent = `curl ${location.origin}/v1/points \\\n  -H 'content-type: application/json' \\\n  -d '{"points":[{"key":"a","vector":[1,2]},{"key":"b","vector":[8,9]}]}'`;
+}
+
+function bootstrapText(points: number, waiting: readonly string[]): string {
+  const held =
+    points === 1 ? '1 point waits in the log.' : `${count(points)} points wait in the log.`;
+  const why =
+    waiting.length > 0 ? waiting.join('; ') : 'waiting until there are enough to begin with';
+  return `${held} The first model: ${why}.`;
 }
 
 function onStatus(next: Status): void {

@@ -73,6 +73,7 @@ export function showClusters(status: Status, options: ClusterTableOptions): void
   const isSame = rows.length === body.rows.length && rows.every((row, i) => row === body.rows[i]);
   if (!isSame) body.replaceChildren(...rows);
   byId('clusters-empty').hidden = clusters.length > 0;
+  byId('clusters-table').hidden = clusters.length === 0;
   const model = status.model;
   const left = clusterCount - clusters.length;
   say(

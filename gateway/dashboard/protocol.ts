@@ -46,6 +46,7 @@ export interface Status {
   readonly type: 'status';
   readonly timeMs: number;
   readonly health: { readonly ready: boolean; readonly reasons: readonly string[] };
+  readonly waiting: readonly string[];
   readonly model: {
     readonly version: string;
     readonly origin: string;

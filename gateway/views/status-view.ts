@@ -22,6 +22,8 @@ export interface Status {
   readonly type: 'status';
   readonly timeMs: number;
   readonly health: Omit<HealthReport, 'detail'>;
+  /** What tasks of this process wait for, e.g. enough points to begin with. */
+  readonly waiting: readonly string[];
   readonly model: Readonly<Record<string, unknown>> | null;
   readonly modelAgeMs: number | null;
   /** Heaviest first; at most `clustersMax`, `clusterCount` says how many there are. */
@@ -52,11 +54,12 @@ export function statusOf(sources: StatusSources): Status {
   const { models, drift, events, throughput, health, clock } = sources;
   const model = models.current();
   const clusters = model === undefined ? [] : clustersOf(model);
-  const { live, ready, started, reasons } = health();
+  const { live, ready, started, reasons, detail } = health();
   return {
     type: 'status',
     timeMs: clock.nowMs(),
     health: { live, ready, started, reasons },
+    waiting: waitingOf(detail),
     model: model === undefined ? null : modelSummary(model, models.registry.aliases(model.version)),
     modelAgeMs: model === undefined ? null : Math.max(0, clock.nowMs() - model.createdAtMs),
     clusters: clusters
@@ -82,4 +85,11 @@ function lagOf({ lag, throughput }: StatusSources): Status['lag'] {
   const rate = throughput.perSecond();
   const seconds = now.records === 0 ? 0 : rate > 0 ? now.records / rate : null;
   return { ...now, seconds };
+}
+
+/** Each sentence once, from `tasks: [{ waiting }]`, where the process tells of its tasks. */
+function waitingOf({ tasks }: HealthReport['detail']): string[] {
+  const all: readonly unknown[] = Array.isArray(tasks) ? tasks : [];
+  const sentences = all.map((task) => (task as { waiting?: unknown } | null)?.waiting);
+  return [...new Set(sentences.filter((sentence) => typeof sentence === 'string'))];
 }
