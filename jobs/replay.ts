@@ -10,6 +10,8 @@ export type DecodePoints = (batch: RecordBatch, dims: number) => PointBatch;
 
 export interface PlannedRange extends OffsetRange {
   readonly partition: number;
+  /** Whether the group has committed a position: then the range ends there, else at the log's end. */
+  readonly committed: boolean;
 }
 
 export interface ReplayOptions {
@@ -40,7 +42,8 @@ export async function planRanges(broker: Broker, group: string): Promise<Planned
   const committed = await broker.committedOffsets(group, partitions);
   return offsets.map(({ partition, logStart, end }) => {
     const at = committed.find((entry) => entry.partition === partition)?.offset;
-    return { partition, from: logStart, to: Math.max(logStart, at ?? end) };
+    const to = Math.max(logStart, at ?? end);
+    return { partition, from: logStart, to, committed: at !== undefined };
   });
 }
 

@@ -116,18 +116,29 @@ async function retrain(
     );
   }
   const ranges = await planRanges(broker, options.group);
+  sayUncommitted(options, ranges);
   const points = await replay(options, ranges, parent.dims);
   const fit = await fitPoints(options, points, parent);
   const version = nextVersion(parent, fit.weights.length, follower.registry);
   const { model, idsKept } = candidate({ options, parent, ranges, points, fit, version });
   const { mean, scale } = model;
+  // Both by the same arithmetic: rounding must not decide which is better.
+  const inertia = inertiaUnder(model, points);
   const parentInertia = inertiaUnder({ ...parent, mean, scale }, points);
   await publish(broker, topics.models, modelKey(version), encodeModel(model), model.createdAtMs);
-  const promoted = options.promote && fit.inertia <= parentInertia;
+  const promoted = options.promote && inertia <= parentInertia;
   if (promoted) await promote(options, follower, version);
-  const { inertia, iterations } = fit;
-  const counts = { points: points.n, iterations, idsKept };
+  const counts = { points: points.n, iterations: fit.iterations, idsKept };
   return { version, parent: parent.version, ranges, inertia, parentInertia, promoted, ...counts };
+}
+
+function sayUncommitted({ logger, group }: RetrainOptions, ranges: readonly PlannedRange[]): void {
+  const partitions = ranges.filter(({ committed }) => !committed).map(({ partition }) => partition);
+  if (partitions.length === 0) return;
+  logger.warn(
+    { group, partitions },
+    'the group has committed no position on these partitions of points; they are replayed to the end of the log',
+  );
 }
 
 function replay(options: RetrainOptions, ranges: readonly PlannedRange[], dims: number) {
