@@ -12,19 +12,59 @@ import {
 import type { GatewayResponse } from './http.ts';
 
 const kinds = {
-  'invalid-request': { status: 400, title: 'The request cannot be read' },
-  'invalid-point': { status: 400, title: 'A point is not valid' },
-  'origin-refused': { status: 403, title: 'The origin is not allowed' },
-  'not-found': { status: 404, title: 'There is nothing here' },
-  'method-not-allowed': { status: 405, title: 'The method is not allowed' },
-  'body-too-large': { status: 413, title: 'The request is too large' },
-  'unsupported-media-type': { status: 415, title: 'The content type is not understood' },
-  'upgrade-required': { status: 426, title: 'This address speaks WebSocket' },
-  'too-many-requests': { status: 429, title: 'Too much at once' },
-  'internal-error': { status: 500, title: 'Something failed inside' },
-  'log-unavailable': { status: 503, title: 'The log cannot be reached' },
-  'outcome-unknown': { status: 503, title: 'Nobody knows whether it was accepted' },
-  'no-model': { status: 503, title: 'There is no model yet' },
+  'invalid-request': {
+    code: 'MEANSTREAM_INVALID_REQUEST',
+    status: 400,
+    title: 'The request cannot be read',
+  },
+  'invalid-point': { code: 'MEANSTREAM_INVALID_POINT', status: 400, title: 'A point is not valid' },
+  'origin-refused': {
+    code: 'MEANSTREAM_ORIGIN_REFUSED',
+    status: 403,
+    title: 'The origin is not allowed',
+  },
+  'not-found': { code: 'MEANSTREAM_NOT_FOUND', status: 404, title: 'There is nothing here' },
+  'method-not-allowed': {
+    code: 'MEANSTREAM_METHOD_NOT_ALLOWED',
+    status: 405,
+    title: 'The method is not allowed',
+  },
+  'body-too-large': {
+    code: 'MEANSTREAM_BODY_TOO_LARGE',
+    status: 413,
+    title: 'The request is too large',
+  },
+  'unsupported-media-type': {
+    code: 'MEANSTREAM_UNSUPPORTED_MEDIA_TYPE',
+    status: 415,
+    title: 'The content type is not understood',
+  },
+  'upgrade-required': {
+    code: 'MEANSTREAM_UPGRADE_REQUIRED',
+    status: 426,
+    title: 'This address speaks WebSocket',
+  },
+  'too-many-requests': {
+    code: 'MEANSTREAM_TOO_MANY_REQUESTS',
+    status: 429,
+    title: 'Too much at once',
+  },
+  'internal-error': {
+    code: 'MEANSTREAM_INTERNAL_ERROR',
+    status: 500,
+    title: 'Something failed inside',
+  },
+  'log-unavailable': {
+    code: 'MEANSTREAM_LOG_UNAVAILABLE',
+    status: 503,
+    title: 'The log cannot be reached',
+  },
+  'outcome-unknown': {
+    code: 'MEANSTREAM_OUTCOME_UNKNOWN',
+    status: 503,
+    title: 'Nobody knows whether it was accepted',
+  },
+  'no-model': { code: 'MEANSTREAM_NO_MODEL', status: 503, title: 'There is no model yet' },
 } as const;
 
 export type ProblemKind = keyof typeof kinds;
@@ -42,8 +82,7 @@ export class ProblemError extends MeanstreamError {
 
   constructor(kind: ProblemKind, detail: string, options: ProblemOptions = {}) {
     const { fields = {}, headers = {}, cause } = options;
-    const code = `MEANSTREAM_${kind.replaceAll('-', '_').toUpperCase()}`;
-    super(code, detail, cause === undefined ? fields : { ...fields, cause });
+    super(kinds[kind].code, detail, cause === undefined ? fields : { ...fields, cause });
     this.kind = kind;
     this.headers = headers;
   }
