@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { chromiumMissing, openChromium } from './support/chromium.ts';
-import { MeanstreamProcess } from './support/meanstream-process.ts';
+import { eventually, MeanstreamProcess } from './support/meanstream-process.ts';
 
 const screenshots = new URL('../test-results/', import.meta.url).pathname;
 
@@ -46,21 +46,21 @@ describe.skipIf(chromiumMissing !== undefined)(
 
     it('draws points of several clusters, and more of them as they come', async () => {
       await page.waitForFunction(
-        () => Number(document.querySelector('canvas')?.dataset.points ?? 0) > 500,
+        `Number(document.querySelector('canvas')?.dataset.points ?? 0) > 500`,
         undefined,
         { timeout: 60_000 },
       );
-      const clusters = await page.evaluate(
-        () => document.querySelector('canvas')!.dataset.clusters!.split(' ').length,
+      const clusters = await page.evaluate<string>(
+        `document.querySelector('canvas').dataset.clusters`,
       );
-      expect(clusters).toBeGreaterThanOrEqual(3);
+      expect(clusters.split(' ').length).toBeGreaterThanOrEqual(3);
       const colours = await coloursDrawn(page);
       expect(colours).toBeGreaterThanOrEqual(4);
     });
 
     it('shows one row for each of the 8 clusters, the model version, throughput and lag', async () => {
-      await page.waitForFunction(() => document.querySelectorAll('tr[data-cluster]').length >= 8);
-      const text = await page.evaluate(() => document.body.innerText);
+      await page.waitForFunction(`document.querySelectorAll('tr[data-cluster]').length >= 8`);
+      const text = await page.innerText('body');
       expect(text).toMatch(/1\.0\.\d+/);
       expect(text).toMatch(/points\/s/i);
       expect(text).toMatch(/lag/i);
@@ -68,13 +68,9 @@ describe.skipIf(chromiumMissing !== undefined)(
     });
 
     it('goes on live: the model version on the page moves', async () => {
-      const version = () =>
-        page.evaluate(() => /1\.0\.(\d+)/.exec(document.body.innerText)?.[1] ?? '');
+      const version = async () => /1\.0\.(\d+)/.exec(await page.innerText('body'))?.[1];
       const before = await version();
-      await page.waitForFunction(
-        (old) => (/1\.0\.(\d+)/.exec(document.body.innerText)?.[1] ?? '') !== old,
-        before,
-      );
+      await eventually('another version', async () => (await version()) !== before);
       await mkdir(screenshots, { recursive: true });
       await page.waitForTimeout(8_000);
       await page.screenshot({ path: join(screenshots, 'dashboard.png') });
@@ -87,21 +83,21 @@ describe.skipIf(chromiumMissing !== undefined)(
 );
 
 /** Distinct saturated colours on the map: the background and the grid are grey. */
-function coloursDrawn(page: Page): Promise<number> {
-  return page.evaluate(() => {
-    const canvas = document.querySelector('canvas')!;
+async function coloursDrawn(page: Page): Promise<number> {
+  const pixels = await page.evaluate<number[]>(`(() => {
+    const canvas = document.querySelector('canvas');
     const { width, height } = canvas;
     const copy = Object.assign(document.createElement('canvas'), { width, height });
-    const context = copy.getContext('2d')!;
+    const context = copy.getContext('2d');
     context.drawImage(canvas, 0, 0);
-    const { data } = context.getImageData(0, 0, width, height);
-    const seen = new Map<number, number>();
-    for (let i = 0; i < data.length; i += 4) {
-      const [r, g, b] = [data[i]!, data[i + 1]!, data[i + 2]!];
-      if (Math.max(r, g, b) - Math.min(r, g, b) < 60) continue;
-      const colour = ((r >> 5) << 10) | ((g >> 5) << 5) | (b >> 5);
-      seen.set(colour, (seen.get(colour) ?? 0) + 1);
-    }
-    return [...seen.values()].filter((pixels) => pixels > 10).length;
-  });
+    return [...context.getImageData(0, 0, width, height).data];
+  })()`);
+  const seen = new Map<number, number>();
+  for (let i = 0; i < pixels.length; i += 4) {
+    const [r, g, b] = [pixels[i]!, pixels[i + 1]!, pixels[i + 2]!];
+    if (Math.max(r, g, b) - Math.min(r, g, b) < 60) continue;
+    const colour = ((r >> 5) << 10) | ((g >> 5) << 5) | (b >> 5);
+    seen.set(colour, (seen.get(colour) ?? 0) + 1);
+  }
+  return [...seen.values()].filter((count) => count > 10).length;
 }
