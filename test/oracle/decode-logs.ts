@@ -1,0 +1,42 @@
+// Raw records of the topics, by whatever client they were read, as the oracle takes them.
+
+import { type Assignment, decodeLearningMessage, decodeModel } from '../../schemas/index.ts';
+import type { RecordedLogs, RecordedPoint } from './clustering-oracle.ts';
+
+export type RecordedRecord = RecordedPoint;
+
+export interface RawLogs {
+  readonly points: readonly RecordedRecord[];
+  readonly assignments: readonly RecordedRecord[];
+  readonly deadLetters: readonly RecordedRecord[];
+  readonly centroidDeltas: readonly RecordedRecord[];
+  readonly models: readonly RecordedRecord[];
+}
+
+export function decodeLogs(raw: RawLogs): RecordedLogs {
+  return {
+    points: raw.points,
+    assignments: raw.assignments.map(({ value }) => JSON.parse(text(value)) as Assignment),
+    deadLetters: raw.deadLetters.map((record) => ({
+      partition: Number(headerOf(record, '__streams.errors.partition')),
+      offset: Number(headerOf(record, '__streams.errors.offset')),
+    })),
+    centroidDeltas: raw.centroidDeltas.map(({ offset, value }) => ({
+      offset,
+      message: decodeLearningMessage(value!),
+    })),
+    models: raw.models.map(({ key, value }) => ({
+      name: text(key).split('/')[1]!,
+      model: decodeModel(value!),
+    })),
+  };
+}
+
+export function headerOf({ headers }: RecordedRecord, name: string): string | undefined {
+  const header = headers.findLast(({ key }) => key === name);
+  return header && text(header.value);
+}
+
+function text(bytes: Uint8Array | null): string {
+  return new TextDecoder('utf-8', { fatal: true }).decode(bytes ?? new Uint8Array(0));
+}

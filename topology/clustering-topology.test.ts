@@ -1,0 +1,366 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { readAll } from '../runtime/testing/read-all.ts';
+import { TopologyTestDriver } from '../runtime/testing/test-driver.ts';
+import {
+  type Assignment,
+  decodeClusterEvent,
+  decodeModel,
+  encodeModel,
+  encodeModelCommand,
+  type Model,
+  modelKey,
+  topics,
+} from '../schemas/index.ts';
+import { CentroidStore, type ModelRegistry } from '../state-stores/index.ts';
+import { Random } from '../support/index.ts';
+import { judge, type Verdict } from '../test/oracle/clustering-oracle.ts';
+import { decodeLogs, headerOf } from '../test/oracle/decode-logs.ts';
+import { type ClusteringOptions, clusteringTopology, Topology } from './index.ts';
+
+const k = 3;
+const centres = [
+  [0, 0],
+  [10, 0],
+  [0, 1000],
+];
+
+const options: ClusteringOptions = {
+  model: { k, seed: 7, halfLifePoints: 500 },
+  bootstrap: { rows: 60, waitMs: 5_000 },
+  points: { format: 'json', bytesMax: 10_000 },
+  codeVersion: 'test',
+};
+
+let driver: TopologyTestDriver;
+
+afterEach(() => driver.close());
+
+async function start(changes: Partial<ClusteringOptions> = {}, partitions = 2, batchRowsMax = 50) {
+  driver = await TopologyTestDriver.create(clusteringTopology({ ...options, ...changes }), {
+    partitions: { points: partitions, assignments: partitions, 'dead-letters': partitions },
+    batchRowsMax,
+  });
+}
+
+/** Around the centres, in turn. */
+function points(random: Random, count: number, shift = 0) {
+  return Array.from({ length: count }, (_, i) => {
+    const [x, y] = centres[i % k]!;
+    const vector = [x! + random.normal() + shift, y! + 50 * random.normal()];
+    return { key: `p${i}`, value: JSON.stringify({ vector, timestamp: 1_699_999_000_000 + i }) };
+  });
+}
+
+const json = <T>(bytes: Uint8Array | null): T => JSON.parse(Buffer.from(bytes!).toString()) as T;
+
+async function assignments(): Promise<Assignment[]> {
+  return (await driver.read(topics.assignments)).map(({ value }) => json<Assignment>(value));
+}
+
+const current = () => driver.globalStore<ModelRegistry>('models').current();
+
+/** Everything the run left in the logs, judged; and the owner's store against the judge's state. */
+async function verdict(changes: Partial<ClusteringOptions['model']> = {}): Promise<Verdict> {
+  const all = (topic: string) => readAll(driver.broker, topic);
+  const logs = decodeLogs({
+    points: await all(topics.points),
+    assignments: await all(topics.assignments),
+    deadLetters: await all(topics.deadLetters),
+    centroidDeltas: await all(topics.centroidDeltas),
+    models: await all(topics.models),
+  });
+  const { seed, halfLifePoints } = { ...options.model, ...changes };
+  const judged = judge(logs, {
+    format: 'json',
+    k,
+    scaling: true,
+    seed,
+    halfLifePoints: halfLifePoints!,
+  });
+  const stored = await new CentroidStore<{ online: Float64Array; clusterIds: string[] }>(
+    driver.store('centroids'),
+  ).load();
+  const { records, clusterIds } = judged.final!;
+  expect(stored!.header.clusterIds).toEqual(clusterIds);
+  expect(stored!.header.online).toEqual(records.header);
+  expect(clusterIds.map((id) => stored!.clusters.get(id))).toEqual(records.clusters);
+  return judged;
+}
+
+describe('the pipeline', () => {
+  it('has three tasks, named after what they do', async () => {
+    await start();
+    const topology = clusteringTopology(options);
+    expect(topology).toBeInstanceOf(Topology);
+    expect(topology.subTopologies().map(({ id }) => id)).toEqual([
+      'assign',
+      'fold',
+      'detect-drift',
+    ]);
+  });
+
+  it('names every bad option at once', () => {
+    const bad = { ...options, model: { k: 0, seed: 1, features: ['a', 'a'], dimensions: 3 } };
+    expect(() => clusteringTopology(bad)).toThrow(
+      /model\.k is 0.*2 names for 3 dimensions.*a name twice/,
+    );
+  });
+
+  it('gives every point one assignment, with all its fields', async () => {
+    await start();
+    const places = await driver.pipe(topics.points, points(new Random(1), 300));
+    await driver.run();
+    const answers = await assignments();
+    expect(answers).toHaveLength(300);
+    const at = ({ partition, offset }: { partition: number; offset: number }) =>
+      `${partition}-${offset}`;
+    expect(new Set(answers.map(at))).toEqual(new Set(places.map(at)));
+    for (const answer of answers) {
+      const row = places.findIndex((place) => at(place) === at(answer));
+      expect(answer).toMatchObject({ key: `p${row}`, timestamp: 1_699_999_000_000 + row });
+      expect(answer.clusterId).toMatch(/^c[123]$/);
+      expect(answer.margin).toBeGreaterThan(0);
+      expect(answer.outlierScore).toBeGreaterThanOrEqual(0);
+      expect(answer.modelVersion).toMatch(/^1\.0\.\d+$/);
+    }
+    const byCentre = [0, 1, 2].map(
+      (centre) =>
+        new Set(
+          answers.filter(({ key }) => Number(key!.slice(1)) % k === centre).map((a) => a.clusterId),
+        ),
+    );
+    expect(byCentre.map((ids) => ids.size)).toEqual([1, 1, 1]);
+    expect((await verdict()).findings).toEqual([]);
+  });
+
+  it('keys an assignment like its point, byte for byte', async () => {
+    await start();
+    await driver.pipe(topics.points, points(new Random(1), 100));
+    await driver.pipe(topics.points, { key: Buffer.of(0xff, 1), value: '[1,2]' });
+    await driver.run();
+    const odd = (await driver.read(topics.assignments)).filter(({ key }) => key?.[0] === 0xff);
+    expect(odd).toHaveLength(1);
+    expect(json<Assignment>(odd[0]!.value).key).toBe('base64:/wE=');
+  });
+});
+
+describe('the first model', () => {
+  it('waits for enough points, or for the time and enough distinct points', async () => {
+    await start({}, 1);
+    await driver.pipe(topics.points, [
+      ...Array.from({ length: 9 }, () => ({ value: '[1,1]' })),
+      { value: '[2,1]' },
+    ]);
+    await driver.run();
+    await driver.advanceWallClock(60_000);
+    await driver.advanceWallClock(60_000);
+    expect(current()).toBeUndefined();
+    await driver.pipe(topics.points, { value: '[5,5]' });
+    await driver.run();
+    expect(current()).toBeUndefined();
+    await driver.advanceWallClock(5_000);
+    await driver.advanceWallClock(5_000);
+    expect(current()?.version).toMatch(/^1\.0\./);
+    expect(await assignments()).toHaveLength(11);
+    expect((await verdict()).findings).toEqual([]);
+  });
+
+  it('is no reason to wait for records that are no points', async () => {
+    await start({}, 1, 10);
+    await driver.pipe(topics.points, [
+      ...Array.from({ length: 25 }, () => ({ value: 'not a point' })),
+      ...points(new Random(2), 8),
+    ]);
+    await driver.run();
+    expect(await driver.read(topics.deadLetters)).toHaveLength(20);
+    await driver.advanceWallClock(1_000);
+    await driver.advanceWallClock(6_000);
+    await driver.pipe(topics.points, points(new Random(3), 10));
+    await driver.run();
+    expect(await driver.read(topics.deadLetters)).toHaveLength(5);
+    expect((await verdict()).findings).toEqual([]);
+  });
+
+  it('counts no point twice when the tasks crash while they wait', async () => {
+    await start();
+    await driver.pipe(topics.points, points(new Random(4), 40));
+    await driver.run();
+    await driver.crash();
+    await driver.pipe(topics.points, points(new Random(5), 15));
+    await driver.run();
+    expect(current()).toBeUndefined();
+    await driver.crash();
+    await driver.pipe(topics.points, points(new Random(6), 30));
+    await driver.run();
+    expect(current()).toBeDefined();
+    expect((await verdict()).findings).toEqual([]);
+  });
+
+  it('announces the birth of its clusters', async () => {
+    await start();
+    await driver.pipe(topics.points, points(new Random(1), 100));
+    await driver.run();
+    const events = (await driver.read(topics.clusterEvents)).map((it) =>
+      decodeClusterEvent(it.value!),
+    );
+    expect(events.slice(0, k).map(({ type, clusterId }) => [type, clusterId])).toEqual([
+      ['born', 'c1'],
+      ['born', 'c2'],
+      ['born', 'c3'],
+    ]);
+  });
+});
+
+describe('a crash', () => {
+  it.each([1, 2, 3, 4, 5])('loses and repeats nothing, at any place (seed %i)', async (seed) => {
+    await start();
+    const random = new Random(seed);
+    for (let step = 0; step < 12; step++) {
+      const some = points(random, 20 + random.below(150), step);
+      if (random.below(3) === 0) some.push({ key: 'bad', value: '[1,2,3]' });
+      await driver.pipe(topics.points, some);
+      if (random.below(2) === 0) await driver.run();
+      await driver.process(random.below(8));
+      if (random.below(2) === 0) await driver.commit();
+      await driver.process(random.below(8));
+      await driver.crash();
+    }
+    await driver.run();
+    const judged = await verdict();
+    expect(judged.findings).toEqual([]);
+    expect(judged.deltas).toBeGreaterThan(5);
+    expect(judged.modelsChecked).toBeGreaterThan(5);
+  });
+});
+
+/** The current model as a retrain might give it back: another generation, the second cluster a new one. */
+function candidateOf(model: Model, version: string): Model {
+  const { clusterIds, nextClusterNumber } = model;
+  return {
+    ...model,
+    version,
+    parent: model.version,
+    origin: 'retrain',
+    deltaOffset: -1,
+    clusterIds: [clusterIds[0]!, `c${nextClusterNumber}`, clusterIds[2]!],
+    nextClusterNumber: nextClusterNumber + 1,
+    centroids: model.centroids.map((x) => x + 0.5),
+    reference: model.centroids.map((x) => x + 0.5),
+  };
+}
+
+const promote = (version: string) =>
+  driver.pipe(topics.modelCommands, {
+    value: encodeModelCommand({
+      ...{ command: 'promote', version, requestedBy: 'test', reason: 'better', timestampMs: 1 },
+    }),
+  });
+
+describe('a promotion', () => {
+  async function withModel(): Promise<Model> {
+    await start();
+    await driver.pipe(topics.points, points(new Random(1), 300));
+    await driver.run();
+    return current()!;
+  }
+
+  it('swaps the model while points flow, and loses nothing', async () => {
+    const before = await withModel();
+    await driver.read(topics.clusterEvents);
+    const candidate = candidateOf(before, '1.1.0');
+    await driver.pipe(topics.models, { key: modelKey('1.1.0'), value: encodeModel(candidate) });
+    await driver.pipe(topics.points, points(new Random(2), 200));
+    await driver.process(3);
+    await promote('1.1.0');
+    await driver.process(3);
+    await driver.crash();
+    await driver.run();
+    await driver.pipe(topics.points, points(new Random(3), 200));
+    await driver.run();
+
+    expect(current()?.version).toMatch(/^1\.1\.\d+$/);
+    expect(current()?.clusterIds).toEqual(['c1', 'c4', 'c3']);
+    const answers = await assignments();
+    expect(answers).toHaveLength(700);
+    expect(answers.some(({ modelVersion }) => modelVersion.startsWith('1.1.'))).toBe(true);
+    const events = (await driver.read(topics.clusterEvents)).map((it) =>
+      decodeClusterEvent(it.value!),
+    );
+    expect(
+      events
+        .filter(({ modelVersion }) => modelVersion === '1.1.0')
+        .map(({ type, clusterId }) => `${clusterId} ${type}`),
+    ).toEqual(['c2 died', 'c1 remapped', 'c4 born', 'c3 remapped']);
+    expect((await verdict()).findings).toEqual([]);
+  });
+
+  it('is published for good under its version, with the delta it begins at', async () => {
+    const before = await withModel();
+    await driver.pipe(topics.models, {
+      key: modelKey('1.1.0'),
+      value: encodeModel(candidateOf(before, '1.1.0')),
+    });
+    await promote('1.1.0');
+    await driver.run();
+    const births = (await driver.read(topics.models))
+      .filter(({ key }) => Buffer.from(key!).equals(modelKey('1.1.0')))
+      .map(({ value }) => decodeModel(value!));
+    expect(births.map(({ deltaOffset, parent }) => [deltaOffset, parent])).toEqual([
+      [-1, before.version],
+      [before.deltaOffset, before.version],
+    ]);
+  });
+
+  it('waits for its candidate, and is given up when that never comes', async () => {
+    const before = await withModel();
+    await promote('1.1.0');
+    await driver.process(5);
+    expect(current()?.version).toBe(before.version);
+    const candidate = candidateOf(before, '1.1.0');
+    await driver.pipe(topics.models, { key: modelKey('1.1.0'), value: encodeModel(candidate) });
+    await driver.run();
+    expect(current()?.version).toBe('1.1.0');
+    await promote('1.2.0');
+    for (let i = 0; i < 200; i++) await driver.advanceWallClock(50);
+    await driver.pipe(topics.points, points(new Random(3), 50));
+    await driver.run();
+    expect(current()?.version).toMatch(/^1\.1\./);
+  });
+
+  it('of a generation that is not newer changes nothing, nor does a command nobody can read', async () => {
+    const before = await withModel();
+    await promote('1.0.0');
+    await promote('0.9.0');
+    await driver.pipe(topics.modelCommands, [
+      { value: 'promote!' },
+      { value: '{"command":"drop"}' },
+      { value: null },
+    ]);
+    await driver.run();
+    expect(current()?.version).toBe(before.version);
+  });
+
+  it('moves to another number of dimensions between two transactions', async () => {
+    const before = await withModel();
+    const flat = (numbers: Float64Array) => numbers.filter((_, i) => i % 2 === 0);
+    const candidate: Model = {
+      ...candidateOf(before, '2.0.0'),
+      dims: 1,
+      centroids: flat(before.centroids),
+      reference: flat(before.centroids),
+      mean: flat(before.mean),
+      scale: flat(before.scale),
+    };
+    await driver.pipe(topics.models, { key: modelKey('2.0.0'), value: encodeModel(candidate) });
+    await promote('2.0.0');
+    await driver.pipe(topics.points, points(new Random(2), 100));
+    await driver.run();
+    await driver.pipe(topics.points, [{ value: '[1]' }, { value: '[1,2]' }]);
+    await driver.run();
+    const letters = await driver.read(topics.deadLetters);
+    expect(letters.map((it) => headerOf(it, 'meanstream.reason'))).toContain('wrong_length');
+    const flatPoints = (await assignments()).filter(({ key }) => key === null);
+    expect(flatPoints.map(({ modelVersion }) => modelVersion.slice(0, 3))).toEqual(['2.0']);
+    expect((await verdict()).findings).toEqual([]);
+  });
+});
