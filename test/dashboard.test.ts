@@ -45,11 +45,9 @@ describe.skipIf(chromiumMissing !== undefined)(
     });
 
     it('draws points of several clusters, and more of them as they come', async () => {
-      await page.waitForFunction(
-        `Number(document.querySelector('canvas')?.dataset.points ?? 0) > 500`,
-        undefined,
-        { timeout: 60_000 },
-      );
+      const drawn = `Number(document.querySelector('canvas')?.dataset.points ?? 0)`;
+      const points = async () => (await page.evaluate<number>(drawn)) > 500;
+      await eventually('500 points drawn', points, 60_000);
       const clusters = await page.evaluate<string>(
         `document.querySelector('canvas').dataset.clusters`,
       );
@@ -59,7 +57,8 @@ describe.skipIf(chromiumMissing !== undefined)(
     });
 
     it('shows one row for each of the 8 clusters, the model version, throughput and lag', async () => {
-      await page.waitForFunction(`document.querySelectorAll('tr[data-cluster]').length >= 8`);
+      const rows = async () => (await page.locator('tr[data-cluster]').count()) >= 8;
+      await eventually('8 clusters listed', rows);
       const text = await page.innerText('body');
       expect(text).toMatch(/1\.0\.\d+/);
       expect(text).toMatch(/points\/s/i);
