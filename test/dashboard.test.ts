@@ -59,7 +59,7 @@ describe.skipIf(chromiumMissing !== undefined)(
     it('shows one row for each of the 8 clusters, the model version, throughput and lag', async () => {
       const rows = async () => (await page.locator('tr[data-cluster]').count()) >= 8;
       await eventually('8 clusters listed', rows);
-      const text = await page.innerText('body');
+      const text = await page.textContent('body');
       expect(text).toMatch(/1\.0\.\d+/);
       expect(text).toMatch(/points\/s/i);
       expect(text).toMatch(/lag/i);
@@ -67,7 +67,7 @@ describe.skipIf(chromiumMissing !== undefined)(
     });
 
     it('goes on live: the model version on the page moves', async () => {
-      const version = async () => /1\.0\.(\d+)/.exec(await page.innerText('body'))?.[1];
+      const version = async () => /1\.0\.(\d+)/.exec((await page.textContent('body')) ?? '')?.[1];
       const before = await version();
       await eventually('another version', async () => (await version()) !== before);
       await mkdir(screenshots, { recursive: true });
@@ -82,21 +82,21 @@ describe.skipIf(chromiumMissing !== undefined)(
 );
 
 /** Distinct saturated colours on the map: the background and the grid are grey. */
-async function coloursDrawn(page: Page): Promise<number> {
-  const pixels = await page.evaluate<number[]>(`(() => {
+function coloursDrawn(page: Page): Promise<number> {
+  return page.evaluate<number>(`(() => {
     const canvas = document.querySelector('canvas');
     const { width, height } = canvas;
     const copy = Object.assign(document.createElement('canvas'), { width, height });
     const context = copy.getContext('2d');
     context.drawImage(canvas, 0, 0);
-    return [...context.getImageData(0, 0, width, height).data];
+    const { data } = context.getImageData(0, 0, width, height);
+    const seen = new Map();
+    for (let i = 0; i < data.length; i += 4) {
+      const [r, g, b] = [data[i], data[i + 1], data[i + 2]];
+      if (Math.max(r, g, b) - Math.min(r, g, b) < 60) continue;
+      const colour = ((r >> 5) << 10) | ((g >> 5) << 5) | (b >> 5);
+      seen.set(colour, (seen.get(colour) ?? 0) + 1);
+    }
+    return [...seen.values()].filter((pixels) => pixels > 10).length;
   })()`);
-  const seen = new Map<number, number>();
-  for (let i = 0; i < pixels.length; i += 4) {
-    const [r, g, b] = [pixels[i]!, pixels[i + 1]!, pixels[i + 2]!];
-    if (Math.max(r, g, b) - Math.min(r, g, b) < 60) continue;
-    const colour = ((r >> 5) << 10) | ((g >> 5) << 5) | (b >> 5);
-    seen.set(colour, (seen.get(colour) ?? 0) + 1);
-  }
-  return [...seen.values()].filter((count) => count > 10).length;
 }
