@@ -6,7 +6,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EmbeddedBroker } from '../broker/embedded/index.ts';
 import { topicSpecs, topics } from '../schemas/index.ts';
+import { CentroidStore, ChangelogStore, openEngine } from '../state-stores/index.ts';
 import { Random, silentLogger, systemClock } from '../support/index.ts';
+import { judge, type Verdict } from './oracle/clustering-oracle.ts';
+import { decodeLogs } from './oracle/decode-logs.ts';
 import { type Account, accountFor } from './support/accounting.ts';
 import { type DumpedRecord, dumpTopic } from './support/dump-topic.ts';
 import { eventually, MeanstreamProcess, sleep } from './support/meanstream-process.ts';
@@ -22,6 +25,7 @@ describe(`kill -9 in the middle of ${pointsTotal} points (seed ${seed})`, () => 
   let dataDir: string;
   let dumped: Record<keyof typeof topics, DumpedRecord[]>;
   let account: Account;
+  let verdict: Verdict;
   let killed = 0;
 
   beforeAll(async () => {
@@ -33,6 +37,13 @@ describe(`kill -9 in the middle of ${pointsTotal} points (seed ${seed})`, () => 
     await runToTheEnd(dataDir);
     dumped = await dumpAll(dataDir);
     account = accountFor(dumped.points, dumped.assignments, dumped.deadLetters);
+    verdict = judge(decodeLogs(dumped), {
+      format: 'json',
+      k: 6,
+      scaling: true,
+      seed: 1,
+      halfLifePoints: 6_000,
+    });
   }, 180_000);
 
   afterAll(() => rm(dataDir, { recursive: true, force: true }));
@@ -53,7 +64,37 @@ describe(`kill -9 in the middle of ${pointsTotal} points (seed ${seed})`, () => 
     expect(account.deadLetters).toBe(bad);
     expect(account.assignments).toBe(pointsTotal - bad);
   });
+
+  it('has every delta, model and assignment that the oracle works out from the log, bit for bit', () => {
+    expect(verdict.findings).toEqual([]);
+    expect(verdict.assigned).toBe(account.assignments);
+    expect(verdict.deltas).toBeGreaterThan(10);
+    expect(verdict.modelsChecked).toBeGreaterThan(5);
+  });
+
+  it("holds the oracle's state in the local RocksDB store", async () => {
+    const dir = join(dataDir, 'state', 'meanstream', 'fold_0', 'centroids');
+    const engine = await openEngine('rocksdb', { name: 'centroids', dir, logger: silentLogger });
+    const store = new ChangelogStore({
+      engine,
+      applicationId: 'meanstream',
+      taskId: 'fold_0',
+      schemaVersion: 1,
+      clock: systemClock,
+    });
+    const stored = await new CentroidStore<StoredHeader>(store).load();
+    await engine.close();
+    const { records, clusterIds } = verdict.final!;
+    expect(stored!.header.clusterIds).toEqual(clusterIds);
+    expect(stored!.header.online).toEqual(records.header);
+    expect(clusterIds.map((id) => stored!.clusters.get(id))).toEqual(records.clusters);
+  });
 });
+
+interface StoredHeader {
+  readonly online: Float64Array;
+  readonly clusterIds: readonly string[];
+}
 
 /** Every partition gets its share before anything runs, so that there is a backlog to be killed in. */
 async function fill(dataDir: string): Promise<void> {
