@@ -6,7 +6,7 @@
 // 3. A tombstone (null value) that an earlier round has seen goes too, once it is older than `delete.retention.ms`:
 //    until then slow readers can still learn of the deletion.
 //
-// Records without a key have no newer one and stay. Each step is one atomic write, so a crash leaves a log that reads
+// Every record has a key: the log takes no other on a compacted topic. Each step is one atomic write, so a crash leaves a log that reads
 // the same. Memory: a map entry per different key of a round. Time: one pass over the partition.
 
 import { RecordBatchBuilder, recordHeaders, recordKey, recordValue } from '../../schemas/index.ts';
@@ -64,8 +64,7 @@ async function noteNewest(log: PartitionLog, newest: Map<string, number>): Promi
       columns.clear(Math.max(at, batch.baseOffset));
       columns.take(batch, batch.rows);
       for (let row = 0; row < columns.n; row++) {
-        const key = keyText(columns, row);
-        if (key !== undefined) newest.set(key, columns.offsets[row]!);
+        newest.set(keyText(columns, row), columns.offsets[row]!);
       }
       at = batch.nextOffset;
     }
@@ -122,19 +121,16 @@ function compacted(batch: StoredBatch, columns: ColumnBuffer, round: Round) {
 }
 
 function stays(columns: ColumnBuffer, row: number, round: Round): boolean {
-  const key = keyText(columns, row);
-  if (key === undefined) return true;
   const offset = columns.offsets[row]!;
-  if ((round.newest.get(key) ?? -1) > offset) return false;
+  if ((round.newest.get(keyText(columns, row)) ?? -1) > offset) return false;
   const tombstone = columns.valueEnds[row]! < 0;
   const seenBefore = offset < round.tombstonesBefore;
   return !(tombstone && seenBefore && columns.timestamps[row]! < round.oldestMs);
 }
 
 /** A key as a string: one character a byte, so that different bytes stay different. */
-function keyText(columns: ColumnBuffer, row: number): string | undefined {
+function keyText(columns: ColumnBuffer, row: number): string {
   const end = columns.keyEnds[row]!;
-  if (end < 0) return undefined;
   const { buffer, byteOffset } = columns.bytes;
   const start = columns.keyStarts[row]!;
   return Buffer.from(buffer, byteOffset + start, end - start).toString('latin1');

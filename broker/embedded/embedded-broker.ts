@@ -22,7 +22,7 @@ import { applyCompaction } from './compaction.ts';
 import { EmbeddedReader } from './embedded-reader.ts';
 import { EmbeddedTransactionalWriter, EmbeddedWriter } from './embedded-writer.ts';
 import { GroupCoordinator } from './group-coordinator.ts';
-import { LogState, type Topic } from './log-state.ts';
+import { LogState, policies } from './log-state.ts';
 import { applyRetention } from './retention.ts';
 
 export interface EmbeddedBrokerOptions {
@@ -178,7 +178,7 @@ export class EmbeddedBroker implements Broker {
     const nowMs = this.#options.clock.nowMs();
     for (const topic of this.#state.topics()) {
       if (this.#closing !== undefined) return;
-      const policy = policyOf(topic);
+      const policy = policies(topic.configs);
       if (policy.includes('delete')) await applyRetention(this.#state, topic, nowMs);
       if (policy.includes('compact')) await applyCompaction(this.#state, topic, nowMs, least);
     }
@@ -195,8 +195,4 @@ export class EmbeddedBroker implements Broker {
     const { dataDir } = this.#options;
     throw new DependencyDownError(`The embedded log in ${dataDir} is not open.`, { dataDir });
   }
-}
-
-function policyOf({ configs }: Topic): string[] {
-  return (configs['cleanup.policy'] ?? 'delete').split(',').map((policy) => policy.trim());
 }

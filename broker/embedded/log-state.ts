@@ -5,6 +5,7 @@
 import type { TopicSpec } from '../../schemas/index.ts';
 import {
   type Clock,
+  FatalError,
   InvalidSettingError,
   type Logger,
   RecordTooLargeError,
@@ -195,7 +196,9 @@ export class LogState {
 
   #encode({ topic, partition, records }: Append) {
     const log = this.partition({ topic, partition });
-    const configured = this.topic(topic).configs['max.message.bytes'];
+    const { configs } = this.topic(topic);
+    if (isCompacted(configs)) assertKeyed({ topic, partition, records });
+    const configured = configs['max.message.bytes'];
     const bytesMax = configured === undefined ? messageBytesDefault : Number(configured);
     const batches = encodeBatches(records, {
       bytesMax,
@@ -257,6 +260,26 @@ function assertValid({ name, partitions }: TopicSpec): void {
     `A topic needs a name of letters, digits, ".", "_" and "-", and at least one partition; got "${name}" with ${partitions}.`,
     { topic: name, partitions },
   );
+}
+
+function isCompacted(configs: Topic['configs']): boolean {
+  return policies(configs).includes('compact');
+}
+
+/** Kafka's default is "delete". */
+export function policies(configs: Topic['configs']): string[] {
+  return (configs['cleanup.policy'] ?? 'delete').split(',').map((policy) => policy.trim());
+}
+
+/** As Kafka does: better heard in development than in production. */
+function assertKeyed({ topic, partition, records: { n, keyEnds } }: Append): void {
+  for (let row = 0; row < n; row++) {
+    if (keyEnds[row]! >= 0) continue;
+    throw new FatalError(
+      `Record ${row} of ${n} for ${topic} has no key, which a compacted topic does not accept; nothing was written.`,
+      { topic, partition, row },
+    );
+  }
 }
 
 function put(key: string, value: unknown): Operation {

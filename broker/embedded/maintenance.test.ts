@@ -76,9 +76,9 @@ it('keeps the newest value of each key at its offset, and readers step over the 
   await topic({ 'cleanup.policy': 'compact' });
   await append(['a', '1'], ['b', '1'], ['c', '1']);
   await append(['a', '2']);
-  await append(['a', '3'], [null, 'no key'], ['b', '2']);
+  await append(['a', '3'], ['d', 'new'], ['b', '2']);
   await broker.maintain({ compactAll: true });
-  const expected = ['2 c=1', '4 a=3', '5 null=no key', '6 b=2'];
+  const expected = ['2 c=1', '4 a=3', '5 d=new', '6 b=2'];
   expect(shown(await contents())).toEqual(expected);
   expect(shown(await contents(0, 1))).toEqual(expected);
   expect(shown(await contents(3))).toEqual(expected.slice(1));
@@ -88,7 +88,13 @@ it('keeps the newest value of each key at its offset, and readers step over the 
   expect(shown(await contents())).toEqual(expected);
   await append(['c', '2']);
   await broker.maintain({ compactAll: true });
-  expect(shown(await contents())).toEqual(['4 a=3', '5 null=no key', '6 b=2', '7 c=2']);
+  expect(shown(await contents())).toEqual(['4 a=3', '5 d=new', '6 b=2', '7 c=2']);
+});
+
+it('takes no record without a key on a compacted topic, and keeps nothing of the rest', async () => {
+  await topic({ 'cleanup.policy': 'compact' });
+  expect(await codeOf(append(['a', '1'], [null, '1']))).toBe('MEANSTREAM_FATAL');
+  expect(await broker.listOffsets('t')).toEqual([{ partition: 0, logStart: 0, end: 0 }]);
 });
 
 it('keeps headers, timestamps and odd keys of what stays', async () => {
