@@ -3,7 +3,7 @@
 
 import uws, { type TemplatedApp, type us_listen_socket } from 'uWebSockets.js';
 import type { Broker } from '../broker/index.ts';
-import { chooseKernels } from '../clustering/index.ts';
+import { chooseKernels, type Kernels } from '../clustering/index.ts';
 import { PointDecoder, type PointFormat, type PointShape, topics } from '../schemas/index.ts';
 import type { EngineKind } from '../state-stores/index.ts';
 import { type Clock, DependencyDownError, type Logger, type Metrics } from '../support/index.ts';
@@ -87,6 +87,7 @@ const requiredTopics = [
 export class Gateway {
   readonly #options: GatewayOptions;
   readonly #limits: GatewayLimits;
+  readonly #kernels: Kernels = chooseKernels().kernels;
   readonly #views: Views;
   readonly #writer: PointsWriter;
   readonly #status: StatusStream;
@@ -102,6 +103,7 @@ export class Gateway {
       ...options,
       storeEngine: options.storeEngine ?? 'rocksdb',
       limits: this.#limits,
+      kernels: this.#kernels,
       decode: pointVisitor(options.points, () => this.#shape()),
     });
     this.#writer = new PointsWriter({
@@ -184,7 +186,7 @@ export class Gateway {
       assignRoute({
         input,
         currentModel: () => models.current(),
-        kernels: chooseKernels().kernels,
+        kernels: this.#kernels,
       }),
       assignmentRoute(assignments),
       ...upgradeRequiredRoutes(endpoints.map(({ path }) => path)),

@@ -1,7 +1,7 @@
 // Draws the live map: points in the colour of their cluster (old ones fade), outliers as rings, centroids sized by share
 // with their ids beside them. A frame of the gateway replaces the picture; centroids glide from one to the next.
 
-import { colourOf } from './palette.ts';
+import { allotColours, colourOf } from './palette.ts';
 import { type MapFrame, noCluster, pointBytes } from './protocol.ts';
 
 const rim = 0.88;
@@ -47,6 +47,7 @@ export class MapCanvas {
 
   show(frame: MapFrame): void {
     this.#frame = frame;
+    allotColours(frame.text.clusters.map(({ clusterId }) => clusterId));
     this.redraw();
   }
 
@@ -160,7 +161,7 @@ export class MapCanvas {
       const cluster = points.getUint16(at + 4, true);
       const age = points.getUint8(at + 7) / 255;
       const isOther = this.#isOther(text.clusters[cluster]?.clusterId);
-      const colour = cluster === noCluster ? '#8a93a3' : colours[cluster]!;
+      const colour = cluster === noCluster ? colourOf('', isDark) : colours[cluster]!;
       context.globalAlpha = isOther ? 0.07 : 0.9 - 0.6 * age;
       context.beginPath();
       if (points.getUint8(at + 6) >= outlierLevel) {
@@ -179,7 +180,9 @@ export class MapCanvas {
   }
 
   #isOther(clusterId: string | undefined): boolean {
-    return this.#highlighted !== undefined && this.#highlighted !== clusterId;
+    const highlighted = this.#highlighted;
+    if (highlighted === undefined || !this.#centroids.has(highlighted)) return false;
+    return highlighted !== clusterId;
   }
 
   /** @returns whether there is still way to go. */

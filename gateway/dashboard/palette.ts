@@ -1,5 +1,5 @@
 // Colours of clusters, told apart with any colour vision (after Okabe and Ito, 2008, tuned for each ground). A cluster
-// keeps its colour for life: it comes from the number in its id. Beyond the palette colours repeat; ids stand beside them.
+// keeps its colour while it lives. With more clusters than colours, colours repeat; ids stand beside them.
 
 const onDark = [
   '#56b4e9',
@@ -26,15 +26,45 @@ const onLight = [
   '#8a5f2b',
 ];
 
-export function colourOf(clusterId: string, isDark: boolean): string {
-  const palette = isDark ? onDark : onLight;
-  const digits = /\d+/.exec(clusterId);
-  const number = digits === null ? hash(clusterId) : Number(digits[0]) - 1;
-  return palette[((number % palette.length) + palette.length) % palette.length]!;
+/** Slots of clusters on the page, by id. */
+const slots = new Map<string, number>();
+
+/**
+ * Gives every cluster shown a slot of the palette. It keeps it while it is there; a new one gets the slot its number
+ * asks for, so that pages agree, or the next that nobody has.
+ */
+export function allotColours(clusterIds: readonly string[]): void {
+  const shown = new Set(clusterIds);
+  for (const clusterId of slots.keys()) if (!shown.has(clusterId)) slots.delete(clusterId);
+  const taken = new Set(slots.values());
+  for (const clusterId of [...clusterIds].sort(byNumber)) {
+    if (slots.has(clusterId)) continue;
+    const slot = freeSlot(numberOf(clusterId) % onDark.length, taken);
+    slots.set(clusterId, slot);
+    taken.add(slot);
+  }
 }
 
-function hash(text: string): number {
-  let value = 0;
-  for (const char of text) value = (value * 31 + char.codePointAt(0)!) >>> 0;
-  return value;
+export function colourOf(clusterId: string, isDark: boolean): string {
+  const slot = slots.get(clusterId);
+  if (slot === undefined) return isDark ? '#8a93a3' : '#7b8494';
+  return (isDark ? onDark : onLight)[slot]!;
+}
+
+/** The wanted slot or the next free one; when none is free, the wanted one is shared. */
+function freeSlot(wanted: number, taken: ReadonlySet<number>): number {
+  for (let step = 0; step < onDark.length; step += 1) {
+    const slot = (wanted + step) % onDark.length;
+    if (!taken.has(slot)) return slot;
+  }
+  return wanted;
+}
+
+function byNumber(a: string, b: string): number {
+  return numberOf(a) - numberOf(b);
+}
+
+/** "c1" is 0. */
+function numberOf(clusterId: string): number {
+  return Math.max(0, Number(/\d+/.exec(clusterId)?.[0] ?? 1) - 1);
 }

@@ -45,10 +45,7 @@ function showLevel(latest: DriftReport | undefined): void {
 export function showThroughput({ throughput }: Status): void {
   const { history, pointsPerSecond, total } = throughput;
   const most = Math.max(0, ...history);
-  say(
-    'rate-note',
-    `${count(pointsPerSecond)}/s now · ${count(most)}/s peak · ${count(total)} seen`,
-  );
+  say('rate-note', `${count(pointsPerSecond)}/s · peak ${count(most)} · ${count(total)} in all`);
   drawSparkline(byId('rate-line'), history, { slots: historySeconds });
 }
 

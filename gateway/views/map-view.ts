@@ -2,7 +2,7 @@
 // most five times a second, over a bounded sample; the raw vectors never leave the server.
 
 import type { Broker } from '../../broker/index.ts';
-import { scalePoints } from '../../clustering/index.ts';
+import { Assigner, type Kernels, scalePoints } from '../../clustering/index.ts';
 import type { Model } from '../../schemas/index.ts';
 import type { Clock, Logger } from '../../support/index.ts';
 import type { LiveClient } from '../websocket/live-client.ts';
@@ -15,6 +15,7 @@ export interface MapViewOptions {
   readonly broker: Broker;
   readonly decode: RecentPairsOptions['decode'];
   readonly currentModel: () => Model | undefined;
+  readonly kernels: Kernels;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -28,6 +29,8 @@ const fitEveryTicks = 5;
 /** Of the way to a new basis or new axes, a tick. */
 const stepShare = 0.25;
 const clustersShownMax = 500;
+/** Multiplications a tick for finding points of dead clusters a new one. */
+const adoptionWorkMax = 4_000_000;
 /** After this long without news the picture stands still. */
 const restTicks = 25;
 
@@ -117,6 +120,19 @@ export class MapView {
       },
     );
     ring.expire();
+    this.#adoptOrphans(model);
+  }
+
+  /** A point whose cluster is gone takes the nearest of those there are: the map shows the present clusters. */
+  #adoptOrphans(model: Model): void {
+    const ring = this.#ring!;
+    const { k, dims, clusterIds } = model;
+    const countMax = Math.ceil(adoptionWorkMax / (k * dims));
+    const slots = ring.orphans(new Set(clusterIds), countMax);
+    if (slots.length === 0) return;
+    const assigner = new Assigner(model, this.#options.kernels);
+    assigner.assign(this.#gathered(slots), slots.length);
+    for (const [i, slot] of slots.entries()) ring.adopt(slot, clusterIds[assigner.labels[i]!]!);
   }
 
   #place(model: Model): void {
@@ -152,16 +168,22 @@ export class MapView {
   /** Fills #scaled with the points in these slots, as the model sees them. */
   #scale(model: Model, slots: readonly number[]): void {
     const { dims, mean, scale } = model;
-    const { values } = this.#ring!;
     if (this.#scaled.length < slots.length * dims) {
       this.#scaled = new Float32Array(this.#ring!.capacity * dims);
       this.#plane = new Float32Array(this.#ring!.capacity * 2);
     }
+    const gathered = this.#gathered(slots);
+    scalePoints(gathered, slots.length, dims, mean, scale, this.#scaled);
+  }
+
+  /** The points in these slots, side by side. */
+  #gathered(slots: readonly number[]): Float32Array {
+    const { dims, values } = this.#ring!;
     const gathered = new Float32Array(slots.length * dims);
     for (const [i, slot] of slots.entries()) {
       gathered.set(values.subarray(slot * dims, (slot + 1) * dims), i * dims);
     }
-    scalePoints(gathered, slots.length, dims, mean, scale, this.#scaled);
+    return gathered;
   }
 
   #placedClusters(model: Model): MapCluster[] {

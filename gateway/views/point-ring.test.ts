@@ -31,3 +31,15 @@ test('a cluster that gets no points is forgotten in the end', () => {
   ring.expire();
   expect(idsOf(ring)).toEqual({ alive: 9 });
 });
+
+test('points of a cluster that is gone are found, a bounded number at a time, and adopted', () => {
+  const ring = new PointRing(10, 1);
+  for (let i = 0; i < 6; i += 1) ring.add(Float32Array.of(i), 0, i < 4 ? 'dead' : 'alive', 0);
+  const living = new Set(['alive']);
+  expect(ring.orphans(living, 3)).toHaveLength(3);
+  for (const slot of ring.orphans(living, 100)) ring.adopt(slot, 'alive');
+  expect(idsOf(ring)).toEqual({ alive: 6 });
+  expect(ring.orphans(living, 100)).toEqual([]);
+  for (let i = 0; i < 20; i += 1) ring.add(Float32Array.of(i), 0, 'alive', 0);
+  expect(ring.size).toBe(10);
+});

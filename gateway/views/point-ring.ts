@@ -45,9 +45,26 @@ export class PointRing {
     this.#sequence += 1;
     this.values.set(values.subarray(at, at + this.dims), slot * this.dims);
     this.#points[slot] = { clusterId, outlierScore, sequence: this.#sequence };
-    const slots = this.#clusters.get(clusterId);
-    if (slots === undefined) this.#clusters.set(clusterId, [slot]);
-    else slots.push(slot);
+    this.#push(slot, clusterId);
+  }
+
+  /** Up to `countMax` slots of clusters that are not among these. */
+  orphans(living: ReadonlySet<string>, countMax: number): number[] {
+    const found: number[] = [];
+    for (const [clusterId, slots] of this.#clusters) {
+      if (!living.has(clusterId)) found.push(...slots.slice(0, countMax - found.length));
+    }
+    return found;
+  }
+
+  /** The point in this slot belongs to another cluster from now on. */
+  adopt(slot: number, clusterId: string): void {
+    const point = this.#points[slot]!;
+    const before = this.#clusters.get(point.clusterId)!;
+    before.splice(before.indexOf(slot), 1);
+    if (before.length === 0) this.#clusters.delete(point.clusterId);
+    this.#points[slot] = { ...point, clusterId };
+    this.#push(slot, clusterId);
   }
 
   /** Lets go of what is too old. */
@@ -63,6 +80,12 @@ export class PointRing {
     for (const [slot, point] of this.#points.entries()) {
       if (point !== undefined) yield [slot, point];
     }
+  }
+
+  #push(slot: number, clusterId: string): void {
+    const slots = this.#clusters.get(clusterId);
+    if (slots === undefined) this.#clusters.set(clusterId, [slot]);
+    else slots.push(slot);
   }
 
   #largest(): string {

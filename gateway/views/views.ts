@@ -2,6 +2,7 @@
 // group: every gateway sees everything.
 
 import type { Broker } from '../../broker/index.ts';
+import type { Kernels } from '../../clustering/index.ts';
 import {
   type ClusterEvent,
   type DriftReport,
@@ -32,6 +33,7 @@ export interface ViewsOptions {
   readonly storeEngine: EngineKind;
   readonly limits: GatewayLimits;
   readonly decode: RecentPairsOptions['decode'];
+  readonly kernels: Kernels;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -85,6 +87,7 @@ export class Views {
     this.map = new MapView({
       ...common,
       decode: options.decode,
+      kernels: options.kernels,
       currentModel: () => this.models.current(),
     });
     this.#liveTail = new TopicTail({
