@@ -3,8 +3,10 @@ import { readAll } from '../runtime/testing/read-all.ts';
 import { TopologyTestDriver } from '../runtime/testing/test-driver.ts';
 import {
   type Assignment,
+  type CentroidDelta,
   decodeClusterEvent,
   decodeModel,
+  encodeLearningMessage,
   encodeModel,
   encodeModelCommand,
   type Model,
@@ -83,6 +85,7 @@ async function verdict(changes: Partial<ClusteringOptions['model']> = {}): Promi
   const { records, clusterIds } = judged.final!;
   expect(stored!.header.clusterIds).toEqual(clusterIds);
   expect(stored!.header.online).toEqual(records.header);
+  expect(stored!.clusters.get('basis')).toEqual(records.basis);
   expect(clusterIds.map((id) => stored!.clusters.get(id))).toEqual(records.clusters);
   return judged;
 }
@@ -233,6 +236,86 @@ describe('a crash', () => {
   });
 });
 
+describe('learning', () => {
+  it('moves a centroid to where points of a new kind are, under a new id', async () => {
+    await start({ model: { ...options.model, halfLifePoints: 2_000 } }, 3);
+    const random = new Random(11);
+    await driver.pipe(topics.points, points(random, 600));
+    await driver.run();
+    for (let step = 0; step < 25; step++) {
+      const strange = { key: `s${step}`, value: `[${80 + random.normal()},${random.normal()}]` };
+      await driver.pipe(topics.points, [...points(random, 60), ...Array(30).fill(strange)]);
+      for (let i = 0; i < 4; i++) {
+        await driver.process(random.below(6));
+        if (random.below(3) === 0) await driver.commit();
+      }
+      if (random.below(4) === 0) await driver.crash();
+    }
+    await driver.run();
+    const events = (await driver.read(topics.clusterEvents)).map((it) =>
+      decodeClusterEvent(it.value!),
+    );
+    expect(events.map(({ type, clusterId }) => `${clusterId} ${type}`)).toContain('c4 born');
+    expect(current()?.clusterIds).toContain('c4');
+    expect((await verdict({ halfLifePoints: 2_000 })).findings).toEqual([]);
+  });
+
+  it('leaves out the deltas of another generation and those that fit no model, and counts them', async () => {
+    await start();
+    await driver.pipe(topics.points, points(new Random(1), 200));
+    await driver.run();
+    const before = current()!;
+    const delta: CentroidDelta = {
+      ...{ kind: 'delta', modelVersion: '0.9.3', partition: 0, fromOffset: 0, nextOffset: 1 },
+      ...{ timestampMs: 1, clusters: Int32Array.of(9), weights: Float64Array.of(1) },
+      ...{ sums: Float64Array.of(1, 2), sumSquares: Float64Array.of(1) },
+      ...{ distanceHistogram: new Float64Array(64), candidates: new Float32Array(0) },
+      candidateWeights: new Float64Array(0),
+    };
+    const ours = { ...delta, modelVersion: before.version };
+    await driver.pipe(topics.centroidDeltas, [
+      { value: encodeLearningMessage(delta) },
+      { value: encodeLearningMessage(ours) },
+      { value: 'no delta' },
+      { value: null },
+    ]);
+    await driver.run();
+    const { values } = await driver.metrics.deltasFolded.get();
+    const outcomes = values.map(({ labels, value }) => [labels.outcome, value]);
+    expect(outcomes).toContainEqual(['stale', 1]);
+    expect(outcomes).toContainEqual(['invalid', 3]);
+    expect(current()?.version).toBe(before.version);
+    expect(current()?.centroids).toEqual(before.centroids);
+  });
+});
+
+describe('a transaction', () => {
+  it('has one model version from its first batch to its commit', async () => {
+    await start();
+    await driver.pipe(topics.points, points(new Random(1), 200));
+    await driver.run();
+    await driver.read(topics.assignments);
+    const before = current()!;
+    await driver.pipe(
+      topics.points,
+      points(new Random(2), 200).map((point) => ({ ...point, partition: 0 })),
+    );
+    await driver.process(1);
+    const next = { ...candidateOf(before, '2.0.0'), ...flattened(before) };
+    await driver.pipe(topics.models, { key: modelKey('current'), value: encodeModel(next) });
+    await driver.process(2);
+    await driver.commit();
+    await driver.process();
+    await driver.commit();
+    const versions = (await assignments()).map(({ modelVersion }) => modelVersion);
+    expect(versions).toEqual(Array(150).fill(before.version));
+    const letters = await driver.read(topics.deadLetters);
+    expect(letters.map((it) => headerOf(it, 'meanstream.reason'))).toEqual(
+      Array(50).fill('wrong_length'),
+    );
+  });
+});
+
 /** The current model as a retrain might give it back: another generation, the second cluster a new one. */
 function candidateOf(model: Model, version: string): Model {
   const { clusterIds, nextClusterNumber } = model;
@@ -247,6 +330,13 @@ function candidateOf(model: Model, version: string): Model {
     centroids: model.centroids.map((x) => x + 0.5),
     reference: model.centroids.map((x) => x + 0.5),
   };
+}
+
+/** The same with the first feature alone. */
+function flattened({ centroids, mean, scale }: Model) {
+  const flat = (numbers: Float64Array) => numbers.filter((_, i) => i % 2 === 0);
+  const places = { centroids: flat(centroids), reference: flat(centroids) };
+  return { dims: 1, ...places, mean: flat(mean), scale: flat(scale) };
 }
 
 const promote = (version: string) =>
@@ -275,6 +365,7 @@ describe('a promotion', () => {
     await driver.process(3);
     await driver.crash();
     await driver.run();
+    await driver.crash();
     await driver.pipe(topics.points, points(new Random(3), 200));
     await driver.run();
 
@@ -342,15 +433,7 @@ describe('a promotion', () => {
 
   it('moves to another number of dimensions between two transactions', async () => {
     const before = await withModel();
-    const flat = (numbers: Float64Array) => numbers.filter((_, i) => i % 2 === 0);
-    const candidate: Model = {
-      ...candidateOf(before, '2.0.0'),
-      dims: 1,
-      centroids: flat(before.centroids),
-      reference: flat(before.centroids),
-      mean: flat(before.mean),
-      scale: flat(before.scale),
-    };
+    const candidate = { ...candidateOf(before, '2.0.0'), ...flattened(before) };
     await driver.pipe(topics.models, { key: modelKey('2.0.0'), value: encodeModel(candidate) });
     await promote('2.0.0');
     await driver.pipe(topics.points, points(new Random(2), 100));
