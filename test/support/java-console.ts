@@ -3,10 +3,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import type { DumpedRecord } from './dump-topic.ts';
 
 export interface JudgedRecord {
   readonly partition: number;
   readonly offset: number;
+  readonly headers: readonly { readonly key: string; readonly value: string }[];
   readonly key: string;
   readonly value: string;
 }
@@ -16,6 +18,10 @@ const javaFlags = [
   // The console consumer logs the end of its patience as an error, among the records.
   '-Dlog4j2.level=OFF',
 ];
+
+const printed = ['print.partition', 'print.offset', 'print.headers', 'print.key'];
+/** Between headers: no character of theirs. */
+const separator = '\u001f';
 
 /** Everything committed in the topic, in the order of each partition. */
 export async function readWithJava(
@@ -33,10 +39,9 @@ export async function readWithJava(
     ...['--topic', topic, '--from-beginning'],
     ...['--isolation-level', 'read_committed'],
     ...['--timeout-ms', String(idleMs)],
-    ...['print.key', 'print.partition', 'print.offset'].flatMap((name) => [
-      '--formatter-property',
-      `${name}=true`,
-    ]),
+    ...[...printed.map((name) => `${name}=true`), `headers.separator=${separator}`].flatMap(
+      (property) => ['--formatter-property', property],
+    ),
   ]);
   let stderr = '';
   child.stderr.on('data', (chunk: Buffer) => {
@@ -44,13 +49,14 @@ export async function readWithJava(
   });
   const records: JudgedRecord[] = [];
   for await (const line of createInterface({ input: child.stdout })) {
-    const match = /^Partition:(\d+)\tOffset:(\d+)\t(.*?)\t(.*)$/.exec(line);
+    const match = /^Partition:(\d+)\tOffset:(\d+)\t(.*?)\t(.*?)\t(.*)$/.exec(line);
     if (match === null) throw new Error(`unexpected line of the console consumer: ${line}`);
     records.push({
       partition: Number(match[1]),
       offset: Number(match[2]),
-      key: match[3]!,
-      value: match[4]!,
+      headers: headersIn(match[3]!),
+      key: match[4]!,
+      value: match[5]!,
     });
   }
   if (child.exitCode === null) await once(child, 'exit');
@@ -58,6 +64,27 @@ export async function readWithJava(
     throw new Error(`the console consumer failed:\n${stderr}`);
   }
   return records;
+}
+
+function headersIn(text: string): JudgedRecord['headers'] {
+  if (text === 'NO_HEADERS') return [];
+  return text.split(separator).map((header) => {
+    const colon = header.indexOf(':');
+    return { key: header.slice(0, colon), value: header.slice(colon + 1) };
+  });
+}
+
+/** As if our own client had read them, for the judges that count. */
+export function asDumped(records: readonly JudgedRecord[]): DumpedRecord[] {
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  return records.map(({ partition, offset, headers, key, value }) => ({
+    partition,
+    offset,
+    timestamp: -1,
+    key: bytes(key),
+    value: bytes(value),
+    headers: headers.map((header) => ({ key: header.key, value: bytes(header.value) })),
+  }));
 }
 
 /** Writes `key<tab>value` lines with the Java console producer. */

@@ -41,8 +41,25 @@ export async function startTestKafka(
     const libsDir = existsSync(jarsDir) ? jarsDir : undefined;
     return { bootstrapServers: theirs, libsDir, stop: async () => {} };
   }
-  const missing = missingTools(jarsDir);
-  if (missing !== undefined) return { unavailable: missing.split('\n')[0]! };
+  const missing = ownKafkaMissing();
+  if (missing !== undefined) return { unavailable: missing };
+  return startOwnKafka(properties);
+}
+
+export interface OwnKafka extends TestKafka {
+  readonly libsDir: string;
+}
+
+/** Why no Kafka can be started here; undefined when one can. */
+export function ownKafkaMissing(): string | undefined {
+  return missingTools(defaultJarsDir())?.split('\n')[0];
+}
+
+/** A fresh one whatever KAFKA_BROKERS says: for tests that need topics of fixed names, or to stop it. */
+export async function startOwnKafka(
+  properties: Readonly<Record<string, string>> = {},
+): Promise<OwnKafka> {
+  const jarsDir = defaultJarsDir();
   await ensureJars(jarsDir, () => {});
   const dataDir = mkdtempSync(join(tmpdir(), 'meanstream-kafka-'));
   const kafka = await startLocalKafka({

@@ -1,0 +1,228 @@
+// Two processors on a real Kafka, killed, killed again, and stopped in order, in the middle of 200,000 points. What came out is
+// read by Kafka's own Java consumer; what was learned is worked out again by the oracle, and looked up in the stores.
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { changelogTopic, topics } from '../schemas/index.ts';
+import { openEngine } from '../state-stores/index.ts';
+import { Random, silentLogger } from '../support/index.ts';
+import { judge } from './oracle/clustering-oracle.ts';
+import { decodeLogs } from './oracle/decode-logs.ts';
+import { type Account, accountFor } from './support/accounting.ts';
+import { type DumpedRecord, dumpTopic } from './support/dump-topic.ts';
+import { asDumped, readWithJava } from './support/java-console.ts';
+import { ownKafkaMissing } from './support/kafka-cluster.ts';
+import { type DeployedProcessor, KafkaDeployment } from './support/kafka-deployment.ts';
+import { eventually, sleep } from './support/meanstream-process.ts';
+import { Mixture } from './support/mixture.ts';
+
+const pointsTotal = 200_000;
+/** Every burst is a backlog for somebody to die in. */
+const burst = 25_000;
+const badEvery = 199;
+const allTasks = [
+  'assign_0',
+  'assign_1',
+  'assign_2',
+  'assign_3',
+  'detect-drift_0',
+  'fold_0',
+] as const;
+const model = { k: 8, dims: 8, seed: 1 };
+const sessionTimeoutMs = 3_000;
+const seed = Date.now() % 1_000_000;
+
+const missing = ownKafkaMissing();
+const title = `two processors on Kafka, killed in the middle of ${pointsTotal} points (seed ${seed})`;
+
+describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})` : title, () => {
+  const random = new Random(seed);
+  const mixture = new Mixture({ seed, dims: model.dims, clusters: model.k, badEvery });
+  const processors = new Map<string, DeployedProcessor>();
+  let deployment: KafkaDeployment;
+  let leftAtDeath: number[];
+  let account: Account;
+  let points: DumpedRecord[];
+  let assignments: DumpedRecord[];
+  let deadLetters: DumpedRecord[];
+
+  beforeAll(async () => {
+    const { k } = model;
+    const settings = { 'model.k': k, 'model.seed': model.seed };
+    deployment = await KafkaDeployment.start({
+      ...settings,
+      'session.timeout.ms': sessionTimeoutMs,
+    });
+    await feed(2);
+    await Promise.all([start('one'), start('two')]);
+    leftAtDeath = [await killTheLearner(), await killAgainAndAgain()];
+    await stopInOrder('two');
+    await feed(pointsTotal / burst - written);
+    await deployment.drained();
+    const ends = [...processors.values()].map(({ process }) => process.end('SIGTERM'));
+    expect(await Promise.all(ends)).toEqual([0, 0]);
+    const { libsDir, bootstrapServers } = deployment.kafka;
+    const read = async (topic: string) =>
+      asDumped(await readWithJava(libsDir, bootstrapServers, topic, 6_000));
+    [assignments, deadLetters, points] = await Promise.all([
+      read(topics.assignments),
+      read(topics.deadLetters),
+      dumpTopic(deployment.broker, topics.points),
+    ]);
+    account = accountFor(points, assignments, deadLetters);
+  }, 180_000);
+
+  afterAll(() => deployment?.close());
+
+  let written = 0;
+
+  async function feed(bursts: number): Promise<void> {
+    for (let i = 0; i < bursts; i += 1) {
+      await deployment.write(Array.from({ length: burst }, () => mixture.record()));
+      written += 1;
+    }
+  }
+
+  /** It runs when it has tasks of its own and all of them work. */
+  async function start(name: string): Promise<void> {
+    const processor = deployment.processor(name);
+    processors.set(name, processor);
+    await eventually(`tasks for ${name}`, async () => {
+      const tasks = await processor.tasks();
+      return tasks.length > 0 && tasks.every(({ state }) => state === 'RUNNING');
+    });
+  }
+
+  /** @returns how much was left to do at that moment */
+  async function killInTheMiddle(name: string): Promise<number> {
+    await feed(1);
+    await sleep(random.below(400));
+    await processors.get(name)!.process.end('SIGKILL');
+    return deployment.lag([topics.points]);
+  }
+
+  /** The one that keeps the model dies; the other takes everything over, then shares again. */
+  async function killTheLearner(): Promise<number> {
+    const isOne = (await processors.get('one')!.running()).includes('fold_0');
+    const [victim, survivor] = isOne ? ['one', 'two'] : ['two', 'one'];
+    const left = await killInTheMiddle(victim);
+    await eventually('all tasks at the survivor', async () => {
+      const running = await processors.get(survivor)!.running();
+      return allTasks.every((task) => running.includes(task));
+    });
+    await start(victim);
+    return left;
+  }
+
+  /** It dies again while it works, and is back before the group has missed it. */
+  async function killAgainAndAgain(): Promise<number> {
+    const left = await killInTheMiddle('one');
+    await feed(1);
+    await start('one');
+    return left;
+  }
+
+  async function stopInOrder(name: string): Promise<void> {
+    await feed(1);
+    await sleep(random.below(400));
+    expect(await processors.get(name)!.process.end('SIGTERM')).toBe(0);
+    await start(name);
+  }
+
+  it('died with work in hand', () => {
+    for (const left of leftAtDeath) expect(left).toBeGreaterThan(0);
+  });
+
+  it('lost nothing, repeated nothing and kept the order, as Java reads it', () => {
+    expect(account.lost).toEqual([]);
+    expect(account.repeated).toEqual([]);
+    expect(account.outOfOrder).toEqual([]);
+  });
+
+  it('has in = out + dead letters', () => {
+    const bad = Math.floor(pointsTotal / badEvery);
+    expect(account.points).toBe(pointsTotal);
+    expect(account.deadLetters).toBe(bad);
+    expect(account.assignments).toBe(pointsTotal - bad);
+  });
+
+  it('gives every dead letter as it came, with the reason', () => {
+    const sources = new Map(points.map((point) => [`${point.partition}-${point.offset}`, point]));
+    const reasons = new Set<string>();
+    for (const { key, value, headers } of deadLetters) {
+      const header = new Map(headers.map((it) => [it.key, textOf(it.value)]));
+      const at = `${header.get('__streams.errors.partition')}-${header.get('__streams.errors.offset')}`;
+      const source = sources.get(at)!;
+      expect(textOf(key)).toBe(textOf(source.key));
+      expect(textOf(value)).toBe(textOf(source.value));
+      expect(header.get('__streams.errors.topic')).toBe(topics.points);
+      expect(header.get('__streams.errors.message')).toMatch(/\w+ \w+/);
+      reasons.add(header.get('meanstream.reason')!);
+    }
+    expect(reasons.size).toBeGreaterThanOrEqual(4);
+  });
+
+  it('learned what the oracle works out from the logs, bit for bit', async () => {
+    const { broker } = deployment;
+    const [centroidDeltas, models] = await Promise.all([
+      dumpTopic(broker, topics.centroidDeltas),
+      dumpTopic(broker, topics.models),
+    ]);
+    const logs = decodeLogs({ points, assignments, deadLetters, centroidDeltas, models });
+    const { k, seed } = model;
+    const verdict = judge(logs, {
+      ...{ format: 'json', scaling: true, halfLifePoints: 1_000 * k },
+      ...{ k, seed },
+    });
+    expect(verdict.findings).toEqual([]);
+    expect(verdict.modelsChecked).toBeGreaterThan(10);
+    expect(verdict.final!.version).toBe(logs.models.at(-1)!.model.version);
+  }, 60_000);
+
+  it.each([
+    ['fold_0', 'centroids'],
+    ['detect-drift_0', 'drift'],
+  ])('keeps in the store of %s what its changelog says', async (task, store) => {
+    const changelog = changelogTopic(deployment.applicationId, store);
+    const replayed = replay(await dumpTopic(deployment.broker, changelog));
+    const [{ end } = { end: -1 }] = await deployment.broker.listOffsets(changelog);
+    const kept = (await Promise.all(['one', 'two'].map((name) => storeOf(name, task, store))))
+      .filter(({ changelogOffset }) => changelogOffset >= lastRecord(end))
+      .map(({ entries }) => entries);
+    expect(replayed.size).toBeGreaterThan(0);
+    expect(kept.length).toBeGreaterThan(0);
+    for (const entries of kept) expect(entries).toEqual(replayed);
+  });
+
+  /** Before the end there is the marker of the last transaction. */
+  const lastRecord = (end: number) => end - 1;
+
+  async function storeOf(name: string, task: string, store: string) {
+    const dir = join(deployment.stateDirOf(name), deployment.applicationId, task, store);
+    const engine = await openEngine('rocksdb', { name: store, dir, logger: silentLogger });
+    const entries = new Map<string, string>();
+    for await (const { key, value } of engine.range()) entries.set(textOf(key), hexOf(value));
+    const changelogOffset = (await engine.checkpoint())?.changelogOffset ?? -1;
+    await engine.close();
+    return { entries, changelogOffset };
+  }
+});
+
+function replay(changelog: readonly DumpedRecord[]): Map<string, string> {
+  const state = new Map<string, string>();
+  for (const { key, value } of changelog) {
+    const name = textOf(key);
+    // Our own progress record is no state.
+    if (name.startsWith('\0')) continue;
+    if (value === null) state.delete(name);
+    else state.set(name, hexOf(value));
+  }
+  return new Map([...state].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function textOf(bytes: Uint8Array | null): string {
+  return new TextDecoder().decode(bytes ?? new Uint8Array(0));
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}
