@@ -27,6 +27,9 @@ export interface CommandContext {
   readonly logger: Logger;
 }
 
+/** For commands that end by themselves: their answer is their output, so only what is wrong is logged. */
+export const quiet: Partial<SettingValues> = { 'log.level': 'warn' };
+
 interface ContextOptions {
   readonly command: string;
   readonly flags: SettingFlags;
@@ -58,8 +61,9 @@ export function openContext({ command, flags, named, defaults }: ContextOptions)
     ...(defaults && { commandDefaults: { command, values: defaults } }),
   });
   const level = loaded.values['log.level'];
-  const logger = openLogger({ level, service: `meanstream-${command}` });
-  return { command, loaded, settings: loaded.values, clock: systemClock, logger };
+  const clock = systemClock;
+  const logger = openLogger({ level, service: `meanstream-${command}`, clock });
+  return { command, loaded, settings: loaded.values, clock, logger };
 }
 
 /** One example, shown in the command's help. */

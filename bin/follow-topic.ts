@@ -10,8 +10,8 @@ export interface FollowOptions {
   /** Stop at what was the end when following began. */
   readonly untilEnd: boolean;
   readonly signal: AbortSignal;
-  /** @returns false to stop following. */
-  readonly onBatch: (batch: RecordBatch) => boolean;
+  /** Takes in a batch, which is valid until the promise resolves. @returns false to stop following. */
+  readonly onBatch: (batch: RecordBatch) => boolean | Promise<boolean>;
 }
 
 const rowsMax = 4_096;
@@ -55,12 +55,12 @@ async function followPartition(
 async function readUntil(
   reader: PartitionReader,
   isDone: () => boolean,
-  onBatch: (batch: RecordBatch) => boolean,
+  onBatch: FollowOptions['onBatch'],
 ): Promise<boolean> {
   while (!isDone()) {
     const batch = await reader.read({ rowsMax, waitMsMax });
     if (isDone() && batch.n === 0) break;
-    if (batch.n > 0 && !onBatch(batch)) return false;
+    if (batch.n > 0 && !(await onBatch(batch))) return false;
   }
   return true;
 }

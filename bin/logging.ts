@@ -2,22 +2,46 @@
 
 import { hostname } from 'node:os';
 import { type DestinationStream, pino } from 'pino';
-import type { Logger } from '../support/index.ts';
+import type { Clock, Logger } from '../support/index.ts';
 import { codeVersion } from './package-root.ts';
+import { RepeatLimiter } from './repeat-limiter.ts';
 import { styled } from './terminal.ts';
 
 export interface LoggerOptions {
   readonly level: string;
   readonly service: string;
+  readonly clock: Clock;
 }
 
-export function openLogger({ level, service }: LoggerOptions): Logger {
+export function openLogger({ level, service, clock }: LoggerOptions): Logger {
   const destination: DestinationStream = process.stderr.isTTY
     ? { write: (line) => void process.stderr.write(`${readable(line)}\n`) }
     : pino.destination({ dest: 2, sync: true });
-  const base = { service, version: codeVersion(), instance: hostname() };
-  const formatters = { level: (label: string) => ({ level: label }) };
-  return pino({ level, base, formatters, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+  const logger = pino(
+    {
+      level,
+      base: { service, version: codeVersion(), instance: hostname() },
+      formatters: { level: (label) => ({ level: label }) },
+      timestamp: pino.stdTimeFunctions.isoTime,
+    },
+    destination,
+  );
+  return withoutRepeats(logger, new RepeatLimiter(clock));
+}
+
+function withoutRepeats(logger: Logger, limiter: RepeatLimiter): Logger {
+  const limited = (level: keyof Logger) => (fields: object, message: string) => {
+    const suppressed = limiter.admit(message);
+    if (suppressed === undefined) return;
+    logger[level](suppressed === 0 ? fields : { ...fields, suppressed }, message);
+  };
+  return {
+    // Whoever asks for debug lines wants them all.
+    debug: (fields, message) => logger.debug(fields, message),
+    info: limited('info'),
+    warn: limited('warn'),
+    error: limited('error'),
+  };
 }
 
 /** What every line says anyway. */

@@ -17,4 +17,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
-process.exit(await main(process.argv));
+const exitCode = await main(process.argv);
+// A pipe takes what is written in its own time; exiting before that would cut the output off.
+await new Promise((resolve) => process.stdout.write('', resolve));
+process.exit(exitCode);

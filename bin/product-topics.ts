@@ -30,8 +30,8 @@ function withRetention(spec: TopicSpec, settings: SettingValues): TopicSpec {
   if (!deletes || spec.configs['retention.ms'] === '-1') return spec;
   const bytes = settings['topics.retention.bytes'];
   const configs = {
-    'retention.ms': String(settings['topics.derived.retention.ms']),
     ...spec.configs,
+    'retention.ms': spec.configs['retention.ms'] ?? String(settings['topics.derived.retention.ms']),
     ...(bytes >= 0 && { 'retention.bytes': String(bytes) }),
   };
   return { ...spec, configs };

@@ -1,7 +1,7 @@
 // Reads assignments straight from a log: Kafka, or the embedded log of a `dev` that is not running.
 
 import type { Broker } from '../broker/index.ts';
-import { recordValue, topics } from '../schemas/index.ts';
+import { type RecordBatch, recordValue, topics } from '../schemas/index.ts';
 import type { CommandContext } from './command-context.ts';
 import { followTopic } from './follow-topic.ts';
 import { openEmbedded, openKafka } from './open-broker.ts';
@@ -11,8 +11,8 @@ interface TailLogOptions {
   readonly follow: boolean;
   readonly dataDir?: string;
   readonly signal: AbortSignal;
-  /** @returns false to stop. */
-  readonly print: (value: Uint8Array) => boolean;
+  /** Resolves when there is room for more. @returns false to stop. */
+  readonly print: (values: readonly Uint8Array[]) => Promise<boolean>;
 }
 
 export async function tailLog(context: CommandContext, options: TailLogOptions): Promise<void> {
@@ -36,12 +36,15 @@ async function printAssignments(
     fromBeginning: fromBeginning ?? false,
     untilEnd: !follow,
     signal,
-    onBatch: (batch) => {
-      for (let row = 0; row < batch.n; row += 1) {
-        const value = recordValue(batch, row);
-        if (value !== null && !print(value)) return false;
-      }
-      return true;
-    },
+    onBatch: (batch) => print(valuesOf(batch)),
   });
+}
+
+function valuesOf(batch: RecordBatch): Uint8Array[] {
+  const values: Uint8Array[] = [];
+  for (let row = 0; row < batch.n; row += 1) {
+    const value = recordValue(batch, row);
+    if (value !== null) values.push(value);
+  }
+  return values;
 }

@@ -1,7 +1,13 @@
 // `meanstream doctor`: looks at everything this needs, says what is wrong and what to do.
 
 import type { Command } from 'commander';
-import { example, openContext, type SettingFlags, withSettings } from '../command-context.ts';
+import {
+  example,
+  openContext,
+  quiet,
+  type SettingFlags,
+  withSettings,
+} from '../command-context.ts';
 import { type Diagnosis, diagnose } from '../doctor/check.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { styled } from '../terminal.ts';
@@ -19,7 +25,7 @@ export function addDoctor(program: Command): void {
 }
 
 async function doctor(flags: DoctorFlags): Promise<void> {
-  const context = openContext({ command: 'doctor', flags });
+  const context = openContext({ command: 'doctor', flags, defaults: quiet });
   const { machineChecks } = await import('../doctor/machine-checks.ts');
   const { kafkaChecks } = await import('../doctor/kafka-checks.ts');
   const checks = [...machineChecks(context.settings), ...kafkaChecks(context)];

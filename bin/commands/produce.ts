@@ -1,7 +1,13 @@
 // `meanstream produce FILE`: the rows of a file become points, with progress, at a rate, and resumable.
 
 import { type Command, InvalidArgumentError } from 'commander';
-import { defaultGatewayUrl, example, openContext, withSettings } from '../command-context.ts';
+import {
+  defaultGatewayUrl,
+  example,
+  openContext,
+  quiet,
+  withSettings,
+} from '../command-context.ts';
 import type { ProduceFlags } from '../produce-file.ts';
 import { listenForSignals } from '../shutdown.ts';
 
@@ -30,7 +36,7 @@ ${example('meanstream produce points.csv --key-column id --ignore-column label -
 }
 
 async function produce(file: string, flags: ProduceFlags): Promise<void> {
-  const context = openContext({ command: 'produce', flags });
+  const context = openContext({ command: 'produce', flags, defaults: quiet });
   const { produceFile } = await import('../produce-file.ts');
   process.exitCode = await produceFile(context, file, flags, listenForSignals());
 }

@@ -1,7 +1,7 @@
 // `meanstream retrain`: replay the log, fit, publish a version, promote it.
 
 import type { Command } from 'commander';
-import { example, openContext, withSettings } from '../command-context.ts';
+import { example, openContext, quiet, withSettings } from '../command-context.ts';
 import type { RetrainFlags } from '../run-retrain.ts';
 
 export function addRetrain(program: Command): void {
@@ -25,6 +25,7 @@ async function retrain(flags: RetrainFlags): Promise<void> {
   const context = openContext({
     command: 'retrain',
     flags,
+    defaults: quiet,
     named: {
       'model.k': { flag: '--k', raw: flags.k },
       'model.seed': { flag: '--seed', raw: flags.seed },

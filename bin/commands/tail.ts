@@ -1,5 +1,6 @@
 // `meanstream tail`: assignments to stdout as NDJSON, from Kafka, from a running `dev`, or from the log of a stopped one.
 
+import { once } from 'node:events';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Assignment } from '../../schemas/index.ts';
 import {
@@ -7,6 +8,7 @@ import {
   defaultGatewayUrl,
   example,
   openContext,
+  quiet,
   type SettingFlags,
   withSettings,
 } from '../command-context.ts';
@@ -45,7 +47,7 @@ ${example('meanstream tail --max 3', 'meanstream tail --from-beginning --no-foll
 }
 
 async function tail(flags: TailFlags): Promise<void> {
-  const context = openContext({ command: 'tail', flags });
+  const context = openContext({ command: 'tail', flags, defaults: quiet });
   const shutdown = listenForSignals();
   const printer = new AssignmentPrinter(flags);
   if (flags.max !== 0) await follow(context, flags, printer, shutdown);
@@ -61,7 +63,7 @@ async function follow(
   const hasKafka = context.settings['bootstrap.servers'].length > 0;
   if (flags.url === undefined && (hasKafka || flags.dataDir !== undefined)) {
     const { tailLog } = await import('../tail-log.ts');
-    await tailLog(context, { ...flags, signal, print: (value) => printer.printBytes(value) });
+    await tailLog(context, { ...flags, signal, print: (values) => printer.printAll(values) });
     return;
   }
   if (flags.fromBeginning || !flags.follow) {
@@ -80,6 +82,9 @@ async function follow(
   });
 }
 
+/** More than this waiting for a slow reader of our output, and live assignments are left out. */
+const waitingBytesMax = 16_777_216;
+
 class AssignmentPrinter {
   readonly #cluster: string | undefined;
   readonly #max: number;
@@ -90,22 +95,30 @@ class AssignmentPrinter {
     this.#max = max;
   }
 
-  /** @returns false when enough was printed. */
-  printBytes(value: Uint8Array): boolean {
-    const line = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8');
-    if (this.#cluster !== undefined && clusterOf(line) !== this.#cluster) return true;
-    return this.#write(line);
-  }
-
-  print(assignment: Assignment): boolean {
-    return this.#write(JSON.stringify(assignment));
-  }
-
-  #write(line: string): boolean {
-    if (this.#printed >= this.#max) return false;
-    process.stdout.write(`${line}\n`);
-    this.#printed += 1;
+  /** From the log: nothing is left out, a slow reader slows us down. @returns false when enough was printed. */
+  async printAll(values: readonly Uint8Array[]): Promise<boolean> {
+    let lines = '';
+    for (const value of values) {
+      const line = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8');
+      if (this.#isWanted(line)) lines += `${line}\n`;
+    }
+    if (!process.stdout.write(lines)) await once(process.stdout, 'drain');
     return this.#printed < this.#max;
+  }
+
+  /** Live. @returns false when enough was printed. */
+  print(assignment: Assignment): boolean {
+    if (process.stdout.writableLength > waitingBytesMax) return true;
+    const line = JSON.stringify(assignment);
+    if (this.#isWanted(line)) process.stdout.write(`${line}\n`);
+    return this.#printed < this.#max;
+  }
+
+  #isWanted(line: string): boolean {
+    if (this.#printed >= this.#max) return false;
+    if (this.#cluster !== undefined && clusterOf(line) !== this.#cluster) return false;
+    this.#printed += 1;
+    return true;
   }
 }
 

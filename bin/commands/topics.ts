@@ -1,7 +1,13 @@
 // `meanstream topics plan|apply`: the topics a deployment needs, against what is there.
 
 import type { Command } from 'commander';
-import { example, openContext, type SettingFlags, withSettings } from '../command-context.ts';
+import {
+  example,
+  openContext,
+  quiet,
+  type SettingFlags,
+  withSettings,
+} from '../command-context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { table } from '../terminal.ts';
 import type { TopicPlanEntry } from '../topic-plan.ts';
@@ -30,7 +36,7 @@ export function addTopics(program: Command): void {
 }
 
 async function run(verb: 'plan' | 'apply', flags: TopicsFlags): Promise<void> {
-  const context = openContext({ command: 'topics', flags });
+  const context = openContext({ command: 'topics', flags, defaults: quiet });
   const { openKafka } = await import('../open-broker.ts');
   const { wantedTopics, currentPlan } = await import('../deployment-topics.ts');
   const broker = await openKafka(context);
