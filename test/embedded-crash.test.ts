@@ -4,15 +4,15 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { EmbeddedBroker } from '../broker/embedded/index.ts';
 import { topicSpecs, topics } from '../schemas/index.ts';
 import { CentroidStore, ChangelogStore, openEngine } from '../state-stores/index.ts';
 import { Random, silentLogger, systemClock } from '../support/index.ts';
 import { judge, type Verdict } from './oracle/clustering-oracle.ts';
 import { decodeLogs } from './oracle/decode-logs.ts';
 import { type Account, accountFor } from './support/accounting.ts';
-import { type DumpedRecord, dumpTopic } from './support/dump-topic.ts';
+import { type Dump, dumpLog, openLog } from './support/embedded-log.ts';
 import { eventually, MeanstreamProcess, sleep } from './support/meanstream-process.ts';
+import { metricSum } from './support/metrics.ts';
 import { Mixture } from './support/mixture.ts';
 
 const pointsTotal = 200_000;
@@ -23,7 +23,7 @@ const seed = Number(Date.now() % 1_000_000);
 
 describe(`kill -9 in the middle of ${pointsTotal} points (seed ${seed})`, () => {
   let dataDir: string;
-  let dumped: Record<keyof typeof topics, DumpedRecord[]>;
+  let dumped: Dump;
   let account: Account;
   let verdict: Verdict;
   let killed = 0;
@@ -35,7 +35,7 @@ describe(`kill -9 in the middle of ${pointsTotal} points (seed ${seed})`, () => 
     for (let i = 0; i < kills; i += 1) killed += (await runAndKill(dataDir, random)) ? 1 : 0;
     expect(await runAndInterrupt(dataDir)).toBe(130);
     await runToTheEnd(dataDir);
-    dumped = await dumpAll(dataDir);
+    dumped = await dumpLog(dataDir);
     account = accountFor(dumped.points, dumped.assignments, dumped.deadLetters);
     verdict = judge(decodeLogs(dumped), {
       format: 'json',
@@ -151,43 +151,14 @@ async function runToTheEnd(dataDir: string): Promise<void> {
   expect(await dev.end('SIGTERM')).toBe(0);
 }
 
-async function dumpAll(dataDir: string): Promise<Record<keyof typeof topics, DumpedRecord[]>> {
-  const broker = await openLog(dataDir);
-  const all = {} as Record<keyof typeof topics, DumpedRecord[]>;
-  for (const [name, topic] of Object.entries(topics)) {
-    all[name as keyof typeof topics] = await dumpTopic(broker, topic);
-  }
-  await broker.close();
-  return all;
-}
-
-async function openLog(dataDir: string): Promise<EmbeddedBroker> {
-  const broker = new EmbeddedBroker({
-    dataDir: join(dataDir, 'log'),
-    clock: systemClock,
-    logger: silentLogger,
-  });
-  await broker.connect();
-  return broker;
-}
-
 async function ready(url: string): Promise<boolean> {
   return (await fetch(`${url}/readyz`)).ok;
 }
 
-async function assigned(url: string): Promise<number> {
-  return sumOf(await metrics(url), 'meanstream_points_assigned_total');
+function assigned(url: string): Promise<number> {
+  return metricSum(url, 'meanstream_points_assigned_total');
 }
 
-async function lag(url: string): Promise<number> {
-  return sumOf(await metrics(url), 'meanstream_consumer_lag_records');
-}
-
-async function metrics(url: string): Promise<string> {
-  return (await fetch(`${url}/metrics`)).text();
-}
-
-function sumOf(text: string, name: string): number {
-  const lines = text.split('\n').filter((line) => line.startsWith(name));
-  return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+function lag(url: string): Promise<number> {
+  return metricSum(url, 'meanstream_consumer_lag_records');
 }
