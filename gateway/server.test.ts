@@ -319,6 +319,15 @@ describe('GET /v1/assignments/{key}', () => {
     expect(await bytes.json()).toMatchObject({ offset: 3 });
   });
 
+  test('points without a key are not kept', async () => {
+    await fixture.append(topics.assignments, 0, [
+      assignmentRecord({ offset: 777 }),
+      assignmentRecord({ key: 'after', offset: 778 }),
+    ]);
+    await until(async () => (await get('/v1/assignments/after')).status === 200);
+    expect((await get('/v1/assignments/0-777')).status).toBe(404);
+  });
+
   test('an unknown key is a 404, bad encoding a 400', async () => {
     expect((await problem(await get('/v1/assignments/nobody'))).status).toBe(404);
     expect((await problem(await get('/v1/assignments/%ff'))).status).toBe(400);

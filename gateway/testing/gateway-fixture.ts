@@ -155,5 +155,6 @@ export function assignmentRecord(given: Partial<Assignment> & { offset: number }
     timestamp: 1_700_000_000_000,
     ...given,
   };
-  return { key: assignment.key, value: JSON.stringify(assignment) };
+  const { key, partition, offset } = assignment;
+  return { key: key ?? `${partition}-${offset}`, value: JSON.stringify(assignment) };
 }
