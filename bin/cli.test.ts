@@ -4,11 +4,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, afterEach, expect, test } from 'vitest';
 import { eventually, MeanstreamProcess, run } from '../test/support/meanstream-process.ts';
 import { exitCodes } from './exit-codes.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'cli-'));
+const started: MeanstreamProcess[] = [];
+afterEach(async () => {
+  for (const dev of started.splice(0)) await dev.end('SIGKILL');
+});
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const quick = ['--set', 'bootstrap.rows=100', '--set', 'retrain.interval.ms=0'];
@@ -26,6 +30,7 @@ async function startDev(
     ...quick,
     ...args,
   ]);
+  started.push(dev);
   const [, url] = await dev.waitFor(/dashboard {2}(http:\/\/127\.0\.0\.1:\d+)\//);
   return { dev, url: url! };
 }
