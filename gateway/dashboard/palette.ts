@@ -9,9 +9,9 @@ const onDark = [
   '#e79ad0',
   '#f2e25c',
   '#6f8dff',
-  '#b8bfcc',
   '#9ad14b',
   '#c9a06a',
+  '#b8bfcc',
 ];
 const onLight = [
   '#0b78bd',
@@ -21,9 +21,9 @@ const onLight = [
   '#b24c93',
   '#8a7a00',
   '#3f55d6',
-  '#5b6575',
   '#4e8a12',
   '#8a5f2b',
+  '#5b6575',
 ];
 
 /** Slots of clusters on the page, by id. */
