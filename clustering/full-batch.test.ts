@@ -53,6 +53,15 @@ describe('the full-batch fit', () => {
     expect([...weighted.centroids].sort()).toEqual([...plain.centroids].sort());
   });
 
+  it('is no worse than the centroids it was given to begin with', () => {
+    const good = fitFullBatch({ ...options, tolerance: 0 });
+    const seeded = { ...options, nInit: 1, iterationsMax: 1 };
+    const alone = fitFullBatch({ ...seeded, seed: 1 });
+    expect(alone.inertia).toBeGreaterThan(good.inertia);
+    const continued = fitFullBatch({ ...seeded, seed: 1, initial: good.centroids });
+    expect(continued.inertia).toBeLessThanOrEqual(good.inertia);
+  });
+
   it('gives every distinct point its own cluster when there are k of them', () => {
     const values = Float32Array.of(5, 5, 5, 1, 1, 9, 9, 9, 9, -4);
     const fit = fitFullBatch({ values, n: 10, dims: 1, k: 4, seed: 3, kernels });

@@ -26,10 +26,13 @@ export interface FullBatchOptions {
   /** Relative to the mean variance of a feature, as in scikit-learn. */
   readonly tolerance?: number;
   readonly nInit?: number;
+  /** k × dims, in the space of the values: one more run, the first, begins here; so the result is no worse than these. */
+  readonly initial?: Float64Array | undefined;
   readonly onIteration?: (report: IterationReport) => void;
 }
 
 export interface IterationReport {
+  /** 0 begins at `initial`, 1 … nInit at k-means++ seeds. */
   readonly run: number;
   readonly iteration: number;
   /** Of the labels just given, before the centroids move. */
@@ -64,12 +67,14 @@ export function fitFullBatch(options: FullBatchOptions): FullBatchFit {
 export function* fullBatchSteps(
   options: FullBatchOptions,
 ): Generator<IterationReport, FullBatchFit> {
-  const { nInit = 5, seed } = options;
+  const { nInit = 5, seed, initial, values, n, dims, k, weights } = options;
   assert(nInit >= 1, 'nInit is at least 1');
   const random = new Random(seed);
   let best: FullBatchFit | undefined;
-  for (let run = 0; run < nInit; run++) {
-    const fit = yield* lloyd(options, run, random);
+  for (let run = initial === undefined ? 1 : 0; run <= nInit; run++) {
+    const begin =
+      run === 0 ? initial!.slice() : seedCentroids({ values, n, dims, k, weights, random });
+    const fit = yield* lloyd(options, run, begin);
     if (best === undefined || fit.inertia < best.inertia) best = fit;
   }
   return best!;
@@ -78,10 +83,9 @@ export function* fullBatchSteps(
 function* lloyd(
   options: FullBatchOptions,
   run: number,
-  random: Random,
+  centroids: Float64Array,
 ): Generator<IterationReport, FullBatchFit> {
-  const { values, n, dims, k, weights, iterationsMax = 300, tolerance = 1e-4 } = options;
-  const centroids = seedCentroids({ values, n, dims, k, weights, random });
+  const { values, n, dims, weights, iterationsMax = 300, tolerance = 1e-4 } = options;
   const pass = new AssignmentPass(options);
   const shiftMax = tolerance * meanVariance(values, n, dims, weights);
   let iterations = 0;

@@ -7,6 +7,7 @@ import {
   fitScaler,
   fullBatchSteps,
   identityScaler,
+  type Scaler,
   scalePoints,
   unscalePoints,
 } from '../clustering/index.ts';
@@ -21,6 +22,8 @@ export interface FitInput {
   readonly seed: number;
   readonly scaling: boolean;
   readonly runs: number;
+  /** k × dims, input units: where one more run begins. */
+  readonly initial?: Float64Array | undefined;
 }
 
 export interface FitProgress {
@@ -50,12 +53,16 @@ export type Fit = (
 
 /** In the calling thread. The same input gives the same bits wherever it runs. */
 export function fitHere(input: FitInput, onProgress: (progress: FitProgress) => void): FitOutput {
-  const { values, weights, n, dims, k, seed, scaling, runs } = input;
+  const { values, weights, n, dims, k, seed, scaling, runs, initial } = input;
   const scaler = scaling ? fitScaler(values, n, dims, weights) : identityScaler(dims);
   const scaled = new Float32Array(n * dims);
   scalePoints(values, n, dims, scaler.mean, scaler.scale, scaled);
   const { kernels } = chooseKernels();
-  const steps = fullBatchSteps({ values: scaled, n, dims, k, weights, seed, kernels, nInit: runs });
+  const steps = fullBatchSteps({
+    ...{ values: scaled, n, dims, k, weights, seed, kernels },
+    nInit: runs,
+    initial: initial && scaledCentroids(initial, k, dims, scaler),
+  });
   for (;;) {
     const step = steps.next();
     if (!step.done) {
@@ -65,6 +72,17 @@ export function fitHere(input: FitInput, onProgress: (progress: FitProgress) => 
     const { centroids, ...fit } = step.value;
     return { ...fit, ...scaler, centroids: unscalePoints(centroids, k, dims, scaler) };
   }
+}
+
+function scaledCentroids(
+  centroids: Float64Array,
+  k: number,
+  dims: number,
+  { mean, scale }: Scaler,
+): Float64Array {
+  return Float64Array.from(centroids.subarray(0, k * dims), (value, i) => {
+    return (value - mean[i % dims]!) / scale[i % dims]!;
+  });
 }
 
 export type FitMessage =

@@ -1,7 +1,8 @@
 // Retrain: replay a fixed offset range of `points`, fit scaler and full-batch k-means, publish the version, ask for promotion.
 //
 // 1. Read the current model; fix the range per partition (log start … committed offset).
-// 2. Replay it into memory; fit in a worker thread. Same range, seed and k: the same bits.
+// 2. Replay it into memory; fit in a worker thread. One run begins at the parent's centroids, so that the result is no worse
+//    than what it replaces. Same range, seed, k and parent: the same bits.
 // 3. Label the points with both models; carry ids over (Hungarian method on the co-assignments), mint the others.
 // 4. Compare both in the candidate's space: mean squared distance of the same points.
 // 5. Publish under its version; when it is no worse (or nothing is there to compare with), command its promotion and wait
@@ -158,7 +159,9 @@ function fitPoints(
   parent: Model,
 ): Promise<FitOutput> {
   const { seed, scaling, k = parent.k, fit: fitWith = fitInWorker, onProgress } = options;
-  return fitWith({ ...points, dims: parent.dims, k, seed, scaling, runs: fitRuns }, (progress) =>
+  const { dims } = parent;
+  const initial = k === parent.k ? parent.centroids : undefined;
+  return fitWith({ ...points, dims, k, seed, scaling, runs: fitRuns, initial }, (progress) =>
     onProgress?.({ phase: 'fit', runs: fitRuns, ...progress }),
   );
 }
