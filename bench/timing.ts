@@ -1,0 +1,60 @@
+// Measuring on a machine that others use too: ours and theirs take turns, so that both meet the same neighbours, and
+// the median of at least three rounds counts.
+
+import { performance } from 'node:perf_hooks';
+
+export interface Sample {
+  readonly seconds: number;
+  /** Of this process, all threads: user and system. */
+  readonly cpuSeconds: number;
+}
+
+export interface PairedSamples {
+  readonly ours: Sample;
+  readonly theirs: Sample;
+}
+
+export async function measured(work: () => Promise<void> | void): Promise<Sample> {
+  const cpu = process.cpuUsage();
+  const started = performance.now();
+  await work();
+  const seconds = (performance.now() - started) / 1000;
+  const { user, system } = process.cpuUsage(cpu);
+  return { seconds, cpuSeconds: (user + system) / 1e6 };
+}
+
+/** Ours, theirs, ours, theirs, …; what the medians are. A first round warms both up and does not count. */
+export async function paired(
+  rounds: number,
+  ours: () => Promise<Sample>,
+  theirs: () => Promise<Sample>,
+): Promise<PairedSamples> {
+  const samples: PairedSamples[] = [];
+  for (let round = 0; round <= rounds; round++) {
+    const pair = { ours: await ours(), theirs: await theirs() };
+    if (round > 0) samples.push(pair);
+  }
+  return {
+    ours: medianSample(samples.map((pair) => pair.ours)),
+    theirs: medianSample(samples.map((pair) => pair.theirs)),
+  };
+}
+
+/** Each column's own median. */
+export function medianSample(samples: readonly Sample[]): Sample {
+  return {
+    seconds: median(samples.map(({ seconds }) => seconds)),
+    cpuSeconds: median(samples.map(({ cpuSeconds }) => cpuSeconds)),
+  };
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+/** To three digits: more would pretend. */
+export function rounded(value: number): number {
+  return Number(value.toPrecision(3));
+}
