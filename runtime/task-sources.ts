@@ -163,7 +163,8 @@ export class TaskSources {
     for (const source of this.all) {
       if (source.reading !== undefined || source.outcome !== undefined) continue;
       if (source.pausedUntilMs > nowMs) continue;
-      source.reading = source.reader.read({ rowsMax, waitMsMax }).then(
+      const rows = Math.max(rowsMax, source.rowsMin);
+      source.reading = source.reader.read({ rowsMax: rows, waitMsMax }).then(
         (batch) => this.#arrived(source, { batch }),
         (error: unknown) => this.#arrived(source, { error }),
       );

@@ -64,6 +64,12 @@ describe('an assignment encoder', () => {
     expect(keys).toEqual(['base64:/wA=', null, '']);
   });
 
+  it('keys the record of a keyless point by where it stood: a compacted topic takes no null', () => {
+    const out = encode([null, Buffer.from('a')], 1);
+    const texts = [0, 1].map((row) => Buffer.from(recordKey(out, row)!).toString());
+    expect(texts).toEqual(['2:9007199254740000', 'a']);
+  });
+
   it('gives back any key and any finite float32', () => {
     const float32 = fc.float({ noNaN: true, noDefaultInfinity: true });
     fc.assert(

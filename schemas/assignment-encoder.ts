@@ -1,7 +1,7 @@
 // Assignments as JSON, written from columns straight into the arena of a record batch: no object and no value buffer per
 // record. Field for field what `Assignment` in messages.ts says. A key is printed as text when it is UTF-8, else as
-// "base64:…". The record carries the source record's key (or its position) and timestamp: the log took them once, so it takes them again,
-// which may not be said of an event time from the data.
+// "base64:…". The record carries the source record's key (or its position, "partition:offset") and timestamp: the log took
+// them once, so it takes them again, which may not be said of an event time from the data.
 
 import type { PointBatch } from './point-batch.ts';
 import { type RecordBatchBuilder, recordKey } from './record-batch.ts';

@@ -168,6 +168,18 @@ describe('the first model', () => {
     expect((await verdict()).findings).toEqual([]);
   });
 
+  it('is not kept from coming by a full batch of points that are all the same', async () => {
+    await start({}, 1, 10);
+    await driver.pipe(
+      topics.points,
+      Array.from({ length: 75 }, () => ({ value: '[1,1]' })),
+    );
+    await driver.pipe(topics.points, points(new Random(2), 30));
+    await driver.run();
+    expect(await assignments()).toHaveLength(105);
+    expect((await verdict()).findings).toEqual([]);
+  });
+
   it('is no reason to wait for records that are no points', async () => {
     await start({}, 1, 10);
     await driver.pipe(topics.points, [
