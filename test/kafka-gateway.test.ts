@@ -1,0 +1,178 @@
+// The command line and the gateway against a real Kafka, as somebody uses them who has one: topics, a file of real points,
+// three points over HTTP with a WebSocket open, and a retrain while more come in.
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
+import { type Assignment, generationOf, topics } from '../schemas/index.ts';
+import { accountFor } from './support/accounting.ts';
+import { dumpTopic } from './support/dump-topic.ts';
+import { HttpStream } from './support/http-stream.ts';
+import { asDumped, readWithJava } from './support/java-console.ts';
+import { ownKafkaMissing } from './support/kafka-cluster.ts';
+import { type DeployedProcessor, KafkaDeployment } from './support/kafka-deployment.ts';
+import { eventually, type MeanstreamProcess, sleep } from './support/meanstream-process.ts';
+import { Mixture } from './support/mixture.ts';
+
+const fileRows = 6_000;
+const shuttle = new URL('../examples/data/shuttle.csv.gz', import.meta.url);
+const nines = [
+  [50, 21, 77, 0, 28, 0, 27, 48, 22],
+  [53, 0, 82, 0, 52, -5, 29, 30, 2],
+  [37, 0, 76, 0, 28, 18, 40, 48, 8],
+];
+const nobody = '127.0.0.1:1';
+
+const missing = ownKafkaMissing();
+const title = 'gateway and commands on Kafka';
+
+describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})` : title, () => {
+  let deployment: KafkaDeployment;
+  let processor: DeployedProcessor;
+  let gateway: MeanstreamProcess;
+  let url: string;
+
+  beforeAll(async () => {
+    deployment = await KafkaDeployment.start({ 'bootstrap.rows': 1_000 });
+    processor = deployment.processor('one');
+    gateway = deployment.start(['gateway', '--port', '0'], { 'group.instance.id': 'gateway' });
+    url = (await gateway.waitFor(/"url":"(http:[^"]+)"/))[1]!;
+    await processor.url();
+  });
+
+  afterAll(() => deployment?.close());
+
+  it('plans and checks the topics, and says by its exit code what is wrong', async () => {
+    const [plan, doctor, moreWanted, otherName, down, downDoctor] = await Promise.all([
+      deployment.run(['topics', 'plan', '--json']),
+      deployment.run(['doctor']),
+      deployment.run(['topics', 'apply'], { 'topics.partitions': 8 }),
+      deployment.run(['processor'], { 'application.id': 'nobody-applied', 'metrics.port': 0 }),
+      deployment.run(['topics', 'plan'], { 'bootstrap.servers': nobody }),
+      deployment.run(['doctor'], { 'bootstrap.servers': nobody }),
+    ]);
+    expect(plan.code).toBe(0);
+    const actions = (JSON.parse(plan.stdout) as { action: string }[]).map(({ action }) => action);
+    expect(new Set(actions)).toEqual(new Set(['keep']));
+    expect(doctor.stdout).not.toContain('FAILED');
+    expect(doctor.code).toBe(0);
+    expect(moreWanted.code).toBe(4);
+    expect(moreWanted.stdout).toContain('4 partitions instead of 8');
+    expect(otherName.code).toBe(4);
+    expect(otherName.stderr).toContain('topics apply');
+    expect(down.code).toBe(3);
+    expect(downDoctor.code).toBe(4);
+    expect(downDoctor.stdout).toContain(nobody);
+  }, 60_000);
+
+  it('produces a file once, also when asked twice with --resume', async () => {
+    const rows = gunzipSync(await readFile(shuttle))
+      .toString()
+      .split('\n');
+    const file = join(deployment.dir, 'shuttle.csv');
+    await writeFile(file, `${rows.slice(0, fileRows + 1).join('\n')}\n`);
+    const produce = ['produce', file, '--ignore-column', 'anomaly', '--json'];
+    const first = await deployment.run(produce);
+    expect(first.code, first.stderr).toBe(0);
+    expect(JSON.parse(first.stdout)).toMatchObject({ points: fileRows, badLines: 0 });
+    const again = await deployment.run([...produce, '--resume']);
+    expect(again.code, again.stderr).toBe(0);
+    expect(JSON.parse(again.stdout)).toMatchObject({ points: 0 });
+    await deployment.drained();
+  }, 60_000);
+
+  it('prints every assignment with `tail`', async () => {
+    const whole = await deployment.run(['tail', '--from-beginning', '--no-follow']);
+    expect(whole.code).toBe(0);
+    const printed = whole.stdout.trimEnd().split('\n');
+    const sources = printed.map((line) => {
+      const { partition, offset } = JSON.parse(line) as Assignment;
+      return `${partition}-${offset}`;
+    });
+    expect(sources).toHaveLength(fileRows);
+    expect(new Set(sources).size).toBe(fileRows);
+    const some = await deployment.run(['tail', '--from-beginning', '--max', '3']);
+    expect(some.code).toBe(0);
+    expect(some.stdout.trimEnd().split('\n')).toHaveLength(3);
+  });
+
+  it('answers posted points with offsets, and shows each once on a WebSocket opened before', async () => {
+    const received: Assignment[] = [];
+    const socket = new WebSocket(`${url.replace('http', 'ws')}/v1/assignments/live`);
+    socket.on('message', (data) => {
+      const frame = JSON.parse(String(data)) as { assignments?: Assignment[] };
+      received.push(...(frame.assignments ?? []));
+    });
+    await new Promise((resolve, reject) => {
+      socket.once('open', resolve);
+      socket.once('error', reject);
+    });
+    const points = nines.map((vector, i) => ({ key: `mine-${i}`, vector }));
+    const posted = await post('/v1/points', { points });
+    expect(posted.status).toBe(202);
+    const { accepted } = (await posted.json()) as {
+      accepted: { partition: number; offset: string }[];
+    };
+    await eventually('three assignments', () => received.length >= 3);
+    await sleep(1_000);
+    socket.close();
+    expect(received.map(({ key }) => key).sort()).toEqual(['mine-0', 'mine-1', 'mine-2']);
+    for (const { key, partition, offset } of received) {
+      const at = { partition, offset: String(offset) };
+      expect(accepted[Number(key!.slice('mine-'.length))]).toEqual(at);
+    }
+    const asked = (await (await post('/v1/assign', { points })).json()) as {
+      assignments: Assignment[];
+    };
+    const live = new Map(received.map(({ key, clusterId }) => [key, clusterId]));
+    for (const { key, clusterId } of asked.assignments) expect(clusterId).toBe(live.get(key));
+  });
+
+  it('retrains while points flow: promoted, swapped between two transactions, nothing lost or twice', async () => {
+    const mixture = new Mixture({ seed: 9, dims: nines[0]!.length, clusters: 5, badEvery: 0 });
+    const traffic = new HttpStream(url, mixture);
+    const [retrain, tail] = await Promise.all([
+      deployment.run(['retrain', '--json']),
+      deployment.run(['tail', '--max', '50']),
+    ]);
+    expect(tail.code).toBe(0);
+    expect(tail.stdout.trimEnd().split('\n')).toHaveLength(50);
+    expect(retrain.code, retrain.stderr).toBe(0);
+    expect(JSON.parse(retrain.stdout)).toMatchObject({ version: '1.1.0', promoted: true });
+    await sleep(1_000);
+    const streamed = await traffic.stop();
+    await deployment.drained();
+
+    const { libsDir, bootstrapServers } = deployment.kafka;
+    const [points, assignments] = await Promise.all([
+      dumpTopic(deployment.broker, topics.points),
+      readWithJava(libsDir, bootstrapServers, topics.assignments),
+    ]);
+    const account = accountFor(points, asDumped(assignments), []);
+    expect(account.points).toBe(fileRows + nines.length + streamed);
+    expect(account).toMatchObject({ lost: [], repeated: [], outOfOrder: [] });
+    for (const partition of [0, 1, 2, 3]) {
+      const here = assignments.filter((it) => it.partition === partition);
+      const generations = here.map(({ value }) =>
+        generationOf((JSON.parse(value) as Assignment).modelVersion),
+      );
+      expect(generations).toEqual(generations.toSorted());
+      expect(new Set(generations)).toEqual(new Set(['1.0', '1.1']));
+    }
+    const { models } = (await (await fetch(`${url}/v1/models`)).json()) as {
+      models: { version: string; aliases: string[] }[];
+    };
+    const champion = models.find(({ aliases }) => aliases.includes('champion'));
+    expect(generationOf(champion!.version)).toBe('1.1');
+  }, 90_000);
+
+  it('ends in order when told to', async () => {
+    expect(await Promise.all([gateway.end(), processor.process.end()])).toEqual([0, 0]);
+  }, 60_000);
+
+  function post(path: string, body: unknown): Promise<Response> {
+    const headers = { 'content-type': 'application/json' };
+    return fetch(`${url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+  }
+});
