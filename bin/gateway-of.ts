@@ -27,7 +27,8 @@ export function gatewayOf(context: CommandContext, parts: GatewayParts): Gateway
       dims: settings['model.dimensions'] || settings['model.features'].length,
       features: settings['model.features'],
     },
-    readyWithoutModel: true,
+    // Beside tasks it answers for the whole process; alone it has points to take even before there is a model.
+    readyWithoutModel: parts.health === undefined,
     clock,
     logger,
   });

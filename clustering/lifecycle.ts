@@ -147,6 +147,8 @@ function cheapestDeath(state: LifecycleState, donor: number): Death | undefined 
     for (const [heir, other] of clusters.entries()) {
       if (heir === slot) continue;
       const [a, b] = [weights[slot]!, weights[heir]!];
+      // Of two that become one, the heavier keeps its name.
+      if (a > b) continue;
       const shared = a + b > 0 ? (a * b) / (a + b) : 0;
       const cost = shared * squaredDistance(cluster.centroid, other.centroid, basis.scale);
       if (best === undefined || cost < best.cost) best = { slot, heir, cost };

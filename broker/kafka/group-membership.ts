@@ -185,6 +185,7 @@ export class GroupMembership implements GroupMember {
 
   /** Forgets what the error proves wrong. Membership that is lost, or silent for a session, has no tasks. */
   #onFault(error: unknown): 'join again' | 'go on' {
+    if (error instanceof FatalError) throw error;
     const { group, sessionTimeoutMs } = this.#options;
     const type = refusalType(error);
     if (type !== undefined && (hopeless.has(type) || isForbidden(error))) {
@@ -239,7 +240,12 @@ export class GroupMembership implements GroupMember {
   #tell(tasks: readonly AssignedTask[]): void {
     if (this.#left.signal.aborted) return;
     this.#tasks = tasks;
-    this.#options.onAssignment(tasks);
+    try {
+      this.#options.onAssignment(tasks);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new FatalError(`Taking on the assigned tasks failed: ${reason}`, { cause });
+    }
   }
 
   async #coordinator() {

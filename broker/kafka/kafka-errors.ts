@@ -32,6 +32,9 @@ export const tooLarge: ReadonlySet<string> = new Set([
   'RECORD_LIST_TOO_LARGE',
 ]);
 
+/** The topic will never take this record: without a key where it is compacted, or with a timestamp too far off. */
+export const invalidRecord: ReadonlySet<string> = new Set(['INVALID_RECORD', 'INVALID_TIMESTAMP']);
+
 /** The coordinator is elsewhere or not ready: nothing was done. Old and new names of the same codes. */
 export const coordinatorMoved: ReadonlySet<string> = new Set([
   'GROUP_LOAD_IN_PROGRESS',

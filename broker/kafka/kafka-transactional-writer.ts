@@ -29,6 +29,7 @@ import {
   concurrentTransactions,
   coordinatorMoved,
   fenced,
+  invalidRecord,
   isForbidden,
   isRefusal,
   KafkaRefusal,
@@ -194,6 +195,12 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
     } catch (error) {
       // INVALID_TXN_STATE: no partition had been added, so there is nothing to abort.
       if (refusalType(error) !== 'INVALID_TXN_STATE') throw this.#failed(error);
+    }
+    if (isRefusal(refusal, invalidRecord)) {
+      const reason = refusal.message;
+      throw new FatalError(`A record is not one that its topic takes: ${reason}.`, {
+        cause: refusal,
+      });
     }
     if (!isRefusal(refusal, tooLarge)) return;
     for (const { topic } of appends) this.#limits.forget(topic);

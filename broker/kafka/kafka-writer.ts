@@ -10,7 +10,7 @@ import {
 import type { Append, AppendedAt, Writer } from '../broker.ts';
 import type { Connections } from './connections.ts';
 import { initProducer } from './init-producer.ts';
-import { isForbidden, isRefusal, tooLarge } from './kafka-errors.ts';
+import { invalidRecord, isForbidden, isRefusal, tooLarge } from './kafka-errors.ts';
 import type { ProducerSession } from './producer-session.ts';
 import { appendedAt, ProduceFailed, sendBatches } from './send-batches.ts';
 import { signBatches } from './sign-batches.ts';
@@ -100,6 +100,9 @@ function writeError(error: unknown, topics: string): unknown {
     return new RecordTooLargeError(`Kafka found a batch for ${topics} too large: ${message}.`, {
       cause,
     });
+  }
+  if (isRefusal(cause, invalidRecord)) {
+    return new FatalError(`A record is not one that ${topics} takes: ${message}.`, { cause });
   }
   if (isForbidden(cause)) {
     return new FatalError(`Writing to ${topics} is not allowed: ${message}; grant Write.`, {
