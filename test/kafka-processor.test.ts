@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { changelogTopic, topics } from '../schemas/index.ts';
 import { openEngine } from '../state-stores/index.ts';
 import { Random, silentLogger } from '../support/index.ts';
-import { judge } from './oracle/clustering-oracle.ts';
+import { judge, type RecordedLogs } from './oracle/clustering-oracle.ts';
 import { decodeLogs } from './oracle/decode-logs.ts';
 import { type Account, accountFor } from './support/accounting.ts';
 import { type DumpedRecord, dumpTopic } from './support/dump-topic.ts';
@@ -39,39 +39,52 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
   const mixture = new Mixture({ seed, dims: model.dims, clusters: model.k, badEvery });
   const processors = new Map<string, DeployedProcessor>();
   let deployment: KafkaDeployment;
-  let leftAtDeath: number[];
+  const deaths: Death[] = [];
   let account: Account;
-  let points: DumpedRecord[];
-  let assignments: DumpedRecord[];
-  let deadLetters: DumpedRecord[];
+  let records: Record<
+    'points' | 'assignments' | 'deadLetters' | 'centroidDeltas' | 'models',
+    DumpedRecord[]
+  >;
+  let logs: RecordedLogs;
 
   beforeAll(async () => {
-    const { k } = model;
-    const settings = { 'model.k': k, 'model.seed': model.seed };
     deployment = await KafkaDeployment.start({
-      ...settings,
+      'model.k': model.k,
+      'model.seed': model.seed,
       'session.timeout.ms': sessionTimeoutMs,
+      // A burst is many batches, and so at least two commits.
+      'batch.rows.max': 1_024,
     });
     await feed(2);
     await Promise.all([start('one'), start('two')]);
-    leftAtDeath = [await killTheLearner(), await killAgainAndAgain()];
-    await stopInOrder('two');
+    const victim = await killTheLearner();
+    await killAgain(victim);
+    await stopInOrder(victim === 'one' ? 'two' : 'one');
     await feed(pointsTotal / burst - written);
     await deployment.drained();
     const ends = [...processors.values()].map(({ process }) => process.end('SIGTERM'));
     expect(await Promise.all(ends)).toEqual([0, 0]);
-    const { libsDir, bootstrapServers } = deployment.kafka;
-    const read = async (topic: string) =>
-      asDumped(await readWithJava(libsDir, bootstrapServers, topic, 6_000));
-    [assignments, deadLetters, points] = await Promise.all([
-      read(topics.assignments),
-      read(topics.deadLetters),
-      dumpTopic(deployment.broker, topics.points),
-    ]);
-    account = accountFor(points, assignments, deadLetters);
+    records = await readAll();
+    account = accountFor(records.points, records.assignments, records.deadLetters);
+    logs = decodeLogs(records);
   }, 180_000);
 
   afterAll(() => deployment?.close());
+
+  /** What came out as Java reads it; the rest is binary, and for our own reader. */
+  async function readAll(): Promise<typeof records> {
+    const { kafka, broker } = deployment;
+    const judged = async (topic: string) =>
+      asDumped(await readWithJava(kafka.libsDir, kafka.bootstrapServers, topic, 6_000));
+    const [assignments, deadLetters, points, centroidDeltas, models] = await Promise.all([
+      judged(topics.assignments),
+      judged(topics.deadLetters),
+      dumpTopic(broker, topics.points),
+      dumpTopic(broker, topics.centroidDeltas),
+      dumpTopic(broker, topics.models),
+    ]);
+    return { points, assignments, deadLetters, centroidDeltas, models };
+  }
 
   let written = 0;
 
@@ -92,45 +105,61 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
     });
   }
 
-  /** @returns how much was left to do at that moment */
-  async function killInTheMiddle(name: string): Promise<number> {
+  async function killInTheMiddle(name: string): Promise<void> {
+    const { process } = processors.get(name)!;
+    const tasks = await processors.get(name)!.running();
     await feed(1);
-    await sleep(random.below(400));
-    await processors.get(name)!.process.end('SIGKILL');
-    return deployment.lag([topics.points]);
+    await sleep(random.below(120));
+    deaths.push({ atMs: Date.now(), tasks });
+    await process.end('SIGKILL');
   }
 
   /** The one that keeps the model dies; the other takes everything over, then shares again. */
-  async function killTheLearner(): Promise<number> {
+  async function killTheLearner(): Promise<string> {
     const isOne = (await processors.get('one')!.running()).includes('fold_0');
-    const [victim, survivor] = isOne ? ['one', 'two'] : ['two', 'one'];
-    const left = await killInTheMiddle(victim);
+    const [victim, survivor] = isOne ? (['one', 'two'] as const) : (['two', 'one'] as const);
+    await killInTheMiddle(victim);
     await eventually('all tasks at the survivor', async () => {
       const running = await processors.get(survivor)!.running();
       return allTasks.every((task) => running.includes(task));
     });
     await start(victim);
-    return left;
+    return victim;
   }
 
-  /** It dies again while it works, and is back before the group has missed it. */
-  async function killAgainAndAgain(): Promise<number> {
-    const left = await killInTheMiddle('one');
+  /** And dies while it works; now it is back before the group has missed it. */
+  async function killAgain(victim: string): Promise<void> {
+    await killInTheMiddle(victim);
     await feed(1);
-    await start('one');
-    return left;
+    await start(victim);
   }
 
   async function stopInOrder(name: string): Promise<void> {
     await feed(1);
-    await sleep(random.below(400));
+    await sleep(random.below(120));
     expect(await processors.get(name)!.process.end('SIGTERM')).toBe(0);
     await start(name);
   }
 
   it('died with work in hand', () => {
-    for (const left of leftAtDeath) expect(left).toBeGreaterThan(0);
+    for (const death of deaths) expect(leftAt(death)).toBeGreaterThan(0);
   });
+
+  /** Points of its partitions that were in the log when it died, and were learned only later. */
+  function leftAt({ atMs, tasks }: Death): number {
+    const timestamps = new Map(records.centroidDeltas.map((it) => [it.offset, it.timestamp]));
+    const later = logs.centroidDeltas.filter(({ offset }) => timestamps.get(offset)! > atMs);
+    const ranges = later.map(({ message }) => message).filter(({ kind }) => kind === 'delta');
+    const left = logs.points.filter(
+      ({ partition, offset, timestamp }) =>
+        timestamp <= atMs &&
+        tasks.includes(`assign_${partition}`) &&
+        ranges.some(
+          (it) => it.partition === partition && it.fromOffset <= offset && offset < it.nextOffset,
+        ),
+    );
+    return left.length;
+  }
 
   it('lost nothing, repeated nothing and kept the order, as Java reads it', () => {
     expect(account.lost).toEqual([]);
@@ -146,6 +175,7 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
   });
 
   it('gives every dead letter as it came, with the reason', () => {
+    const { points, deadLetters } = records;
     const sources = new Map(points.map((point) => [`${point.partition}-${point.offset}`, point]));
     const reasons = new Set<string>();
     for (const { key, value, headers } of deadLetters) {
@@ -161,13 +191,7 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
     expect(reasons.size).toBeGreaterThanOrEqual(4);
   });
 
-  it('learned what the oracle works out from the logs, bit for bit', async () => {
-    const { broker } = deployment;
-    const [centroidDeltas, models] = await Promise.all([
-      dumpTopic(broker, topics.centroidDeltas),
-      dumpTopic(broker, topics.models),
-    ]);
-    const logs = decodeLogs({ points, assignments, deadLetters, centroidDeltas, models });
+  it('learned what the oracle works out from the logs, bit for bit', () => {
     const { k, seed } = model;
     const verdict = judge(logs, {
       ...{ format: 'json', scaling: true, halfLifePoints: 1_000 * k },
@@ -206,6 +230,11 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
     return { entries, changelogOffset };
   }
 });
+
+interface Death {
+  readonly atMs: number;
+  readonly tasks: readonly string[];
+}
 
 function replay(changelog: readonly DumpedRecord[]): Map<string, string> {
   const state = new Map<string, string>();
