@@ -20,7 +20,7 @@ const dims = 32;
 const k = 64;
 const partitions = 4;
 const nDefault = 1_000_000;
-const bootstrapRows = 10_000;
+const bootstrapRows = 2_000;
 const application = 'bench';
 const rowsPerAppend = 8_192;
 
