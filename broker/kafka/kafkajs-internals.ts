@@ -3,9 +3,11 @@
 // answer with Kafka's error codes in it. kafkajs-internals.test.ts fails when the shapes used here differ.
 
 import { createRequire } from 'node:module';
+import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import type { SASLOptions } from 'kafkajs';
 import type { Logger } from '../../support/index.ts';
+import { BodiesBeside } from './bodies-beside.ts';
 
 const require = createRequire(import.meta.url);
 
@@ -17,7 +19,7 @@ const apiKeys = require('kafkajs/src/protocol/requests/apiKeys.js') as Record<st
 const { errorCodes } = require('kafkajs/src/protocol/error.js') as { errorCodes: ErrorRow[] };
 const Encoder = require('kafkajs/src/protocol/encoder.js') as EncoderConstructor;
 const { createLogger } = require('kafkajs/src/loggers/index.js') as { createLogger: LoggerFactory };
-const defaultSocketFactory = require('kafkajs/src/network/socketFactory.js') as () => unknown;
+const defaultSocketFactory = require('kafkajs/src/network/socketFactory.js') as () => SocketFactory;
 const { AssignerProtocol } = require('kafkajs') as { AssignerProtocol: AssignerProtocolShape };
 
 export type SaslOptions = SASLOptions;
@@ -79,6 +81,7 @@ interface WireNode {
   lookupRequest(apiKey: number, definition: unknown): (args: object) => ProtocolCall;
 }
 
+type SocketFactory = (at: object) => Socket;
 type NodeConstructor = new (options: object) => WireNode;
 type PoolBuilderFactory = (options: object) => { build(at: object): Promise<WirePool> };
 type LoggerFactory = (options: {
@@ -113,19 +116,28 @@ export class KafkaNode {
   readonly host: string;
   readonly port: number;
   readonly #wire: WireNode;
+  readonly #bodies: BodiesBeside;
   readonly #requestMsMax: number;
 
-  private constructor(host: string, port: number, wire: WireNode, requestMsMax: number) {
+  private constructor(
+    { host, port }: { host: string; port: number },
+    wire: WireNode,
+    bodies: BodiesBeside,
+    requestMsMax: number,
+  ) {
     this.host = host;
     this.port = port;
     this.#wire = wire;
+    this.#bodies = bodies;
     this.#requestMsMax = requestMsMax;
   }
 
   static async at(host: string, port: number, options: NodeOptions): Promise<KafkaNode> {
     const logger = routedLogger(options.logger);
+    const bodies = new BodiesBeside();
+    const connect = defaultSocketFactory();
     const builder = connectionPoolBuilder({
-      socketFactory: defaultSocketFactory(),
+      socketFactory: (at: object) => bodies.attach(connect(at)),
       brokers: [`${host}:${port}`],
       ssl: options.ssl ?? null,
       sasl: options.sasl ?? null,
@@ -140,7 +152,7 @@ export class KafkaNode {
     const connectionPool = await builder.build({ host, port });
     for (const connection of connectionPool.pool) calm(connection);
     const wire = new NodeClass({ connectionPool, logger, allowAutoTopicCreation: false });
-    return new KafkaNode(host, port, wire, options.requestMsMax);
+    return new KafkaNode({ host, port }, wire, bodies, options.requestMsMax);
   }
 
   async connect(): Promise<void> {
@@ -167,27 +179,32 @@ export class KafkaNode {
     return answer as Calls[Name]['answer'];
   }
 
-  /** A request in our own encoding; `decode` reads the answer's bytes, which are its own. */
+  /** A request in our own encoding, in parts; `decode` reads the answer's bytes, which are its own. */
   async callRaw<Answer>(
     api: RawApi,
     version: number,
-    body: Buffer,
+    body: Buffer | readonly Buffer[],
     decode: (payload: Buffer) => Answer,
     waitMsMax = 0,
   ): Promise<Answer> {
     await this.connect();
+    const standIn = this.#bodies.standInFor(Buffer.isBuffer(body) ? [body] : body);
     const request: WireRequest = {
       apiKey: apiKeys[api]!,
       apiVersion: version,
       apiName: api,
-      encode: async () => finished(body),
+      encode: async () => finished(standIn),
     };
-    const answer = await this.#send(
-      request,
-      async (payload) => decode(payload),
-      this.#requestMsMax + waitMsMax,
-    );
-    return answer as Answer;
+    try {
+      const answer = await this.#send(
+        request,
+        async (payload) => decode(payload),
+        this.#requestMsMax + waitMsMax,
+      );
+      return answer as Answer;
+    } finally {
+      this.#bodies.forget(standIn);
+    }
   }
 
   /** Ends the connection now: what waits for an answer fails. */

@@ -17,28 +17,29 @@ export interface ProduceResult {
 }
 
 const allReplicas = -1;
-const overheadBytes = 256;
 
+/** The request in parts: the batches are in it as they are, not copied. */
 export function encodeProduce(
   transactionalId: string | null,
   replicationMsMax: number,
   batches: readonly ProducedBatch[],
-): Buffer {
-  const size = batches.reduce(
-    (total, { topic, bytes }) => total + bytes.length + topic.length * 3 + overheadBytes,
-    overheadBytes,
-  );
-  const writer = new WireWriter(size)
+): Buffer[] {
+  const bodies: { readonly at: number; readonly bytes: Buffer }[] = [];
+  const writer = new WireWriter()
     .string(transactionalId)
     .int16(allReplicas)
     .int32(replicationMsMax);
-  return writer
-    .array(byTopic(batches), ([topic, partitions]) => {
-      writer.string(topic).array(partitions, ({ partition, bytes }) => {
-        writer.int32(partition).bytes(bytes);
-      });
-    })
-    .finish();
+  writer.array(byTopic(batches), ([topic, partitions]) => {
+    writer.string(topic).array(partitions, ({ partition, bytes }) => {
+      writer.int32(partition).int32(bytes.length);
+      bodies.push({ at: writer.size, bytes });
+    });
+  });
+  const fields = writer.finish();
+  const starts = [0, ...bodies.map(({ at }) => at)];
+  return bodies
+    .flatMap(({ at, bytes }, i) => [fields.subarray(starts[i], at), bytes])
+    .concat(fields.subarray(starts.at(-1)));
 }
 
 export function decodeProduce(payload: Buffer): ProduceResult[] {

@@ -22,6 +22,10 @@ const capacityMin = 4_096;
 /** Length, attributes, timestamp and offset deltas, key length, value length, header count: varints at their longest. */
 const recordOverheadMax = 5 + 1 + 10 + 5 + 5 + 5 + 5;
 
+const recordOverheadLikely = 16;
+/** Shorter fields are copied byte by byte: a view of the arena costs more than that. */
+const viewBytesMin = 24;
+
 /**
  * The rows from `from` on that fit into one batch of at most `bytesMax`: none when the first alone is too large.
  */
@@ -34,7 +38,7 @@ export function encodeBatch(
   const { keyStarts, keyEnds, valueStarts, valueEnds, timestamps, headers } = records;
   const baseTimestamp = timestamps[from] ?? -1;
   let maxTimestamp = baseTimestamp;
-  let bytes: Buffer = Buffer.allocUnsafe(capacityMin);
+  let bytes: Buffer = Buffer.allocUnsafe(likelyBytes(records, from, bytesMax));
   let at: number = layout.records;
   let row = from;
   for (; row < records.n; row += 1) {
@@ -92,6 +96,19 @@ function writeBatchHeader(
   bytes.writeUInt32BE(crc32c(bytes.subarray(layout.attributes, end)), layout.crc);
 }
 
+/** As much as all rows need when they are like the first: nothing is copied while the batch grows. */
+function likelyBytes(
+  { n, keyStarts, keyEnds, valueStarts, valueEnds }: RecordColumns,
+  from: number,
+  bytesMax: number,
+): number {
+  if (from >= n) return capacityMin;
+  const key = Math.max(0, keyEnds[from]! - keyStarts[from]!);
+  const value = Math.max(0, valueEnds[from]! - valueStarts[from]!);
+  const likely = (n - from) * (key + value + recordOverheadLikely) + capacityMin;
+  return Math.min(likely, bytesMax + recordOverheadMax);
+}
+
 function withRoom(bytes: Buffer, size: number, more: number): Buffer {
   if (size + more <= bytes.length) return bytes;
   const grown = Buffer.allocUnsafe(Math.max(bytes.length * 2, size + more));
@@ -107,7 +124,10 @@ function writeField(
   length: number,
 ): number {
   const begin = writeVarint(bytes, at, length);
-  if (length <= 0) return begin;
+  if (length < viewBytesMin) {
+    for (let i = 0; i < length; i++) bytes[begin + i] = arena[start + i]!;
+    return begin + Math.max(0, length);
+  }
   bytes.set(arena.subarray(start, start + length), begin);
   return begin + length;
 }

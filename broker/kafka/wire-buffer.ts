@@ -11,6 +11,11 @@ export class WireWriter {
     this.#bytes = Buffer.allocUnsafe(capacity);
   }
 
+  /** Bytes written so far. */
+  get size(): number {
+    return this.#size;
+  }
+
   /** What was written, without a copy: the writer is done with it. */
   finish(): Buffer {
     return this.#bytes.subarray(0, this.#size);
