@@ -89,9 +89,9 @@ function nextCommands(brokers: string): string {
   return [
     'Next, each in its own terminal:',
     `  export MEANSTREAM_BOOTSTRAP_SERVERS=${brokers}`,
-    '  node dist/bin/meanstream.js topics apply',
-    '  node dist/bin/meanstream.js processor',
-    '  node dist/bin/meanstream.js gateway',
+    '  npx meanstream topics apply',
+    '  npx meanstream processor',
+    '  npx meanstream gateway',
   ].join('\n');
 }
 

@@ -28,6 +28,9 @@ export interface TopicOptions {
   readonly pointsRetentionMs: number;
 }
 
+/** A model is one record; a dead letter is its point and the reason. */
+const largeRecordBytes = 16 * 1_048_576;
+
 /** Every topic of the product except changelogs, whose names come from the topology. */
 export function topicSpecs(options: TopicOptions): TopicSpec[] {
   const { partitions, replicationFactor, pointsRetentionMs } = options;
@@ -38,12 +41,13 @@ export function topicSpecs(options: TopicOptions): TopicSpec[] {
     configs,
   });
   const deleted = { 'cleanup.policy': 'delete' };
+  const large = { 'max.message.bytes': String(largeRecordBytes) };
   return [
     spec(topics.points, partitions, { ...deleted, 'retention.ms': String(pointsRetentionMs) }),
     spec(topics.assignments, partitions, { 'cleanup.policy': 'compact,delete' }),
-    spec(topics.deadLetters, partitions, { ...deleted, 'retention.ms': '-1' }),
-    spec(topics.centroidDeltas, 1, deleted),
-    spec(topics.models, 1, { 'cleanup.policy': 'compact' }),
+    spec(topics.deadLetters, partitions, { ...deleted, ...large, 'retention.ms': '-1' }),
+    spec(topics.centroidDeltas, 1, { ...deleted, ...large }),
+    spec(topics.models, 1, { 'cleanup.policy': 'compact', ...large }),
     spec(topics.modelCommands, 1, { ...deleted, 'retention.ms': '-1' }),
     spec(topics.clusterEvents, 1, deleted),
     spec(topics.quality, 1, deleted),
