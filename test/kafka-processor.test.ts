@@ -1,4 +1,4 @@
-// Two processors on a real Kafka, killed, killed again, and stopped in order, in the middle of 200,000 points. What came out is
+// Two processors on a real Kafka, killed, killed again, stopped and frozen in the middle of 200,000 points. What came out is
 // read by Kafka's own Java consumer; what was learned is worked out again by the oracle, and looked up in the stores.
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -17,7 +17,7 @@ import { Mixture } from './support/mixture.ts';
 
 const pointsTotal = 200_000;
 /** Every burst is a backlog for somebody to die in. */
-const burst = 25_000;
+const burst = 20_000;
 const badEvery = 199;
 const allTasks = [
   'assign_0',
@@ -55,12 +55,15 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
       // A burst is many batches, and so at least two commits.
       'batch.rows.max': 1_024,
     });
-    await feed(2);
+    await feed(burst);
     await Promise.all([start('one'), start('two')]);
-    const victim = await killTheLearner();
-    await killAgain(victim);
-    await stopInOrder(victim === 'one' ? 'two' : 'one');
-    await feed(pointsTotal / burst - written);
+    const isOne = (await processors.get('one')!.running()).includes('fold_0');
+    const [learner, other] = isOne ? (['one', 'two'] as const) : (['two', 'one'] as const);
+    await killAndWait(learner, other);
+    await killAndHurry(learner);
+    await stopInOrder(other);
+    await freeze(learner, other);
+    await feed(pointsTotal - written);
     await deployment.drained();
     const ends = [...processors.values()].map(({ process }) => process.end('SIGTERM'));
     expect(await Promise.all(ends)).toEqual([0, 0]);
@@ -88,57 +91,74 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
 
   let written = 0;
 
-  async function feed(bursts: number): Promise<void> {
-    for (let i = 0; i < bursts; i += 1) {
-      await deployment.write(Array.from({ length: burst }, () => mixture.record()));
-      written += 1;
+  async function feed(rows: number): Promise<void> {
+    await deployment.write(Array.from({ length: rows }, () => mixture.record()));
+    written += rows;
+  }
+
+  /** A burst over some seconds, so that tasks change hands while they work. */
+  async function feedSlowly(): Promise<void> {
+    for (let part = 0; part < 40; part += 1) {
+      await feed(burst / 40);
+      await sleep(60);
     }
   }
 
-  /** It runs when it has tasks of its own and all of them work. */
   async function start(name: string): Promise<void> {
-    const processor = deployment.processor(name);
-    processors.set(name, processor);
-    await eventually(`tasks for ${name}`, async () => {
-      const tasks = await processor.tasks();
-      return tasks.length > 0 && tasks.every(({ state }) => state === 'RUNNING');
-    });
+    processors.set(name, deployment.processor(name));
+    await eventually(`tasks for ${name}`, () => works(name));
+  }
+
+  /** It has tasks, and all of them run. */
+  async function works(name: string): Promise<boolean> {
+    const tasks = await processors.get(name)!.tasks();
+    return tasks.length > 0 && tasks.every(({ state }) => state === 'RUNNING');
+  }
+
+  async function hasTakenAll(name: string): Promise<boolean> {
+    const running = await processors.get(name)!.running();
+    return allTasks.every((task) => running.includes(task));
   }
 
   async function killInTheMiddle(name: string): Promise<void> {
     const { process } = processors.get(name)!;
     const tasks = await processors.get(name)!.running();
-    await feed(1);
+    await feed(burst);
     await sleep(random.below(120));
     deaths.push({ atMs: Date.now(), tasks });
     await process.end('SIGKILL');
   }
 
-  /** The one that keeps the model dies; the other takes everything over, then shares again. */
-  async function killTheLearner(): Promise<string> {
-    const isOne = (await processors.get('one')!.running()).includes('fold_0');
-    const [victim, survivor] = isOne ? (['one', 'two'] as const) : (['two', 'one'] as const);
+  /** The other takes everything over, then shares again. */
+  async function killAndWait(victim: string, survivor: string): Promise<void> {
     await killInTheMiddle(victim);
-    await eventually('all tasks at the survivor', async () => {
-      const running = await processors.get(survivor)!.running();
-      return allTasks.every((task) => running.includes(task));
-    });
-    await start(victim);
-    return victim;
+    await eventually('all tasks at the survivor', () => hasTakenAll(survivor));
+    await Promise.all([start(victim), feedSlowly()]);
   }
 
-  /** And dies while it works; now it is back before the group has missed it. */
-  async function killAgain(victim: string): Promise<void> {
+  /** It is back before the group has missed it. */
+  async function killAndHurry(victim: string): Promise<void> {
     await killInTheMiddle(victim);
-    await feed(1);
-    await start(victim);
+    await Promise.all([start(victim), feedSlowly()]);
   }
 
   async function stopInOrder(name: string): Promise<void> {
-    await feed(1);
+    await feed(burst);
     await sleep(random.below(120));
     expect(await processors.get(name)!.process.end('SIGTERM')).toBe(0);
     await start(name);
+  }
+
+  /** It sleeps until the group has given its tasks away, and wakes up with its work half done. */
+  async function freeze(sleeper: string, other: string): Promise<void> {
+    const { pid } = processors.get(sleeper)!.process;
+    await feed(burst);
+    await sleep(random.below(120));
+    process.kill(pid, 'SIGSTOP');
+    await eventually('all tasks awake', () => hasTakenAll(other));
+    process.kill(pid, 'SIGCONT');
+    await feedSlowly();
+    await eventually('its share again', () => works(sleeper));
   }
 
   it('died with work in hand', () => {
