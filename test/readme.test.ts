@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startTestKafka } from './support/kafka-cluster.ts';
+import { ownKafkaMissing, startOwnKafka } from './support/kafka-cluster.ts';
 import { eventually, MeanstreamProcess } from './support/meanstream-process.ts';
 import { type ConsoleStep, consoleSteps, missingLines } from './support/readme-blocks.ts';
 
@@ -48,8 +48,9 @@ function withUrl(step: ConsoleStep, url: string): ConsoleStep {
 
 describe('with a Kafka of its own', () => {
   it('takes three commands, and works with clients that are not ours', async (context) => {
-    const kafka = await startTestKafka();
-    if ('unavailable' in kafka) return context.skip(kafka.unavailable);
+    const missing = ownKafkaMissing();
+    if (missing !== undefined) return context.skip(missing);
+    const kafka = await startOwnKafka();
     try {
       const env = { MEANSTREAM_BOOTSTRAP_SERVERS: kafka.bootstrapServers };
       for (const step of [
