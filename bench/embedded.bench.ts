@@ -19,7 +19,7 @@ import { measured, medianSample, rounded, type Sample } from './timing.ts';
 const dims = 32;
 const k = 64;
 const partitions = 4;
-const nDefault = 1_000_000;
+const nDefault = 500_000;
 const bootstrapRows = 2_000;
 const application = 'bench';
 const rowsPerAppend = 8_192;
