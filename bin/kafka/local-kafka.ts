@@ -90,11 +90,16 @@ function logDir({ dataDir }: LocalKafkaOptions): string {
 
 async function formatOnce(options: LocalKafkaOptions, properties: string): Promise<void> {
   if (existsSync(join(logDir(options), 'meta.properties'))) return;
-  const clusterId = randomBytes(16).toString('base64url');
   await promisify(execFile)('java', [
     ...javaArguments(options.jarsDir),
-    ...['kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', properties],
+    ...['kafka.tools.StorageTool', 'format', '-t', newClusterId(), '-c', properties],
   ]);
+}
+
+/** As Kafka makes them: none begins with a dash, which its tools would take for an option. */
+function newClusterId(): string {
+  const id = randomBytes(16).toString('base64url');
+  return id.startsWith('-') ? newClusterId() : id;
 }
 
 function launch(jarsDir: string, properties: string, logFile: string): ChildProcess {

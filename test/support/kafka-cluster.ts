@@ -62,20 +62,26 @@ export async function startOwnKafka(
   const jarsDir = defaultJarsDir();
   await ensureJars(jarsDir, () => {});
   const dataDir = mkdtempSync(join(tmpdir(), 'meanstream-kafka-'));
-  const kafka = await startLocalKafka({
-    port: 0,
-    dataDir,
-    jarsDir,
-    properties: { ...quickHousekeeping, ...properties },
-  });
-  return {
-    bootstrapServers: kafka.bootstrapServers,
-    libsDir: kafka.jarsDir,
-    async stop() {
-      await kafka.stop('kill');
-      rmSync(dataDir, { recursive: true, force: true });
-    },
-  };
+  const removeData = () => rmSync(dataDir, { recursive: true, force: true });
+  try {
+    const kafka = await startLocalKafka({
+      port: 0,
+      dataDir,
+      jarsDir,
+      properties: { ...quickHousekeeping, ...properties },
+    });
+    return {
+      bootstrapServers: kafka.bootstrapServers,
+      libsDir: kafka.jarsDir,
+      async stop() {
+        await kafka.stop('kill');
+        removeData();
+      },
+    };
+  } catch (error) {
+    removeData();
+    throw error;
+  }
 }
 
 /** The title of a suite that needs Kafka; when there is none, the title says why. */

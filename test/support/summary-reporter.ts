@@ -8,6 +8,8 @@ export default class SummaryReporter implements Reporter {
     let failed = errors.length;
     for (const module of modules) {
       let broken = module.errors().length;
+      // What fails in a beforeAll belongs to no test: the suite's tests count as skipped.
+      for (const suite of module.children.allSuites()) broken += suite.errors().length;
       for (const test of module.children.allTests()) {
         const result = test.result();
         if (result.state === 'passed') passed += 1;
