@@ -14,6 +14,7 @@ export async function runGateway(context: CommandContext, shutdown: Shutdown): P
   const { settings, clock } = context;
   await requireFreePort(settings['http.host'], settings['http.port'], '--port');
   const metrics = new Metrics();
+  metrics.collectProcessMetrics();
   const broker = await openKafka(context);
   const gateway = gatewayOf(context, { broker, metrics });
   const stopMeasuring = measureEventLoopLag(metrics, clock);

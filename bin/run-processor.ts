@@ -14,6 +14,7 @@ import { aborted, type Shutdown } from './shutdown.ts';
 export async function runProcessor(context: CommandContext, shutdown: Shutdown): Promise<ExitCode> {
   const { settings, logger, clock } = context;
   const metrics = new Metrics();
+  metrics.collectProcessMetrics();
   const broker = await openKafka(context);
   const runtime = runtimeOf(context, broker, metrics);
   const health = await startHealthServer({

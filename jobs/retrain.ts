@@ -85,7 +85,7 @@ export interface RetrainReport {
   readonly promoted: boolean;
 }
 
-const fitRuns = 5;
+const fitRuns = 2;
 const promotionWaitMsDefault = 30_000;
 
 export async function runRetrain(options: RetrainOptions): Promise<RetrainReport> {

@@ -1,7 +1,7 @@
 // The metrics of one process, by the names in docs. prom-client keeps and prints them; a processor only moves them.
 // Cardinality is bounded: no label takes a value from data.
 
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 const durationBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
@@ -94,6 +94,11 @@ export class Metrics {
     'event_loop_lag_seconds',
     'p99 delay of the event loop over the last interval.',
   );
+
+  /** Memory, CPU, garbage collection and file descriptors of this process, under prom-client's names. Call it once. */
+  collectProcessMetrics(): void {
+    collectDefaultMetrics({ register: this.registry });
+  }
 
   #counter<Label extends string = never>(
     name: string,

@@ -54,6 +54,7 @@ async function startAll(
 ): Promise<{ url: string }> {
   const { settings, clock, logger } = context;
   const metrics = new Metrics();
+  metrics.collectProcessMetrics();
   const broker = await openEmbedded(context, dataDir);
   stops.push(() => broker.close());
   await broker.createTopics(productTopics(settings, pipelineOf(settings)));
