@@ -2,7 +2,9 @@
 // written by its console producer. A reader and a writer that share a mistake agree; these two share nothing with ours.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createInterface } from 'node:readline';
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { DumpedRecord } from './dump-topic.ts';
 
 export interface JudgedRecord {
@@ -30,40 +32,51 @@ export async function readWithJava(
   topic: string,
   idleMs = 4_000,
 ): Promise<JudgedRecord[]> {
-  const child = spawn('java', [
-    ...javaFlags,
-    '-cp',
-    `${libsDir}/*`,
+  const properties = [...printed.map((name) => `${name}=true`), `headers.separator=${separator}`];
+  const text = await printedByJava(libsDir, [
     'org.apache.kafka.tools.consumer.ConsoleConsumer',
     ...['--bootstrap-server', bootstrapServers],
     ...['--topic', topic, '--from-beginning'],
     ...['--isolation-level', 'read_committed'],
     ...['--timeout-ms', String(idleMs)],
-    ...[...printed.map((name) => `${name}=true`), `headers.separator=${separator}`].flatMap(
-      (property) => ['--formatter-property', property],
-    ),
+    ...properties.flatMap((property) => ['--formatter-property', property]),
   ]);
-  let stderr = '';
-  child.stderr.on('data', (chunk: Buffer) => {
-    stderr += chunk.toString();
-  });
-  const records: JudgedRecord[] = [];
-  for await (const line of createInterface({ input: child.stdout })) {
-    const match = /^Partition:(\d+)\tOffset:(\d+)\t(.*?)\t(.*?)\t(.*)$/.exec(line);
-    if (match === null) throw new Error(`unexpected line of the console consumer: ${line}`);
-    records.push({
-      partition: Number(match[1]),
-      offset: Number(match[2]),
-      headers: headersIn(match[3]!),
-      key: match[4]!,
-      value: match[5]!,
+  return text.split('\n').slice(0, -1).map(recordIn);
+}
+
+/** By way of a file: it flushes after each record, which through a pipe takes most of a long reading. */
+async function printedByJava(libsDir: string, args: readonly string[]): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'java-console-'));
+  const file = await open(join(dir, 'stdout'), 'w+');
+  try {
+    const child = spawn('java', [...javaFlags, '-cp', `${libsDir}/*`, ...args], {
+      stdio: ['ignore', file.fd, 'pipe'],
     });
+    let stderr = '';
+    child.stderr!.on('data', (chunk: Buffer) => {
+      stderr += chunk.toString();
+    });
+    await once(child, 'close');
+    if (!/Processed a total of \d+ messages/.test(stderr)) {
+      throw new Error(`the console consumer failed:\n${stderr}`);
+    }
+    return await readFile(join(dir, 'stdout'), 'utf8');
+  } finally {
+    await file.close();
+    await rm(dir, { recursive: true, force: true });
   }
-  if (child.exitCode === null) await once(child, 'exit');
-  if (!/Processed a total of \d+ messages/.test(stderr)) {
-    throw new Error(`the console consumer failed:\n${stderr}`);
-  }
-  return records;
+}
+
+function recordIn(line: string): JudgedRecord {
+  const match = /^Partition:(\d+)\tOffset:(\d+)\t(.*?)\t(.*?)\t(.*)$/.exec(line);
+  if (match === null) throw new Error(`unexpected line of the console consumer: ${line}`);
+  return {
+    partition: Number(match[1]),
+    offset: Number(match[2]),
+    headers: headersIn(match[3]!),
+    key: match[4]!,
+    value: match[5]!,
+  };
 }
 
 function headersIn(text: string): JudgedRecord['headers'] {
