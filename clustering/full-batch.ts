@@ -124,7 +124,6 @@ class AssignmentPass {
   readonly #labels: Int32Array;
   readonly #before: Int32Array;
   readonly #nearest: Float32Array;
-  readonly #second: Float32Array;
   readonly #sums: ClusterSums;
   #panels: CentroidPanels | undefined;
 
@@ -135,7 +134,6 @@ class AssignmentPass {
     this.#labels = new Int32Array(n).fill(-1);
     this.#before = new Int32Array(n);
     this.#nearest = new Float32Array(n);
-    this.#second = new Float32Array(n);
     this.#sums = clusterSums(k, dims);
   }
 
@@ -199,7 +197,7 @@ class AssignmentPass {
   /** Distances to the centroids that the labels are of. */
   #measure(): void {
     const { values, n, kernels } = this.#options;
-    kernels.nearestTwo(values, n, this.#panels!, this.#labels, this.#nearest, this.#second);
+    kernels.nearest(values, n, this.#panels!, this.#labels, this.#nearest);
   }
 
   /** Puts cluster j on the farthest point, and takes that point's distance out so that the next one goes elsewhere. */

@@ -79,7 +79,8 @@ static float *scratch(Call *call, int32_t dims) {
   const size_t wanted = (size_t)call->variant->scratch_floats(dims);
   if (own->length < wanted) {
     free(own->floats);
-    own->floats = malloc(wanted * sizeof(float));
+    /* Whole cache lines, so that no vector lies across two. */
+    own->floats = aligned_alloc(64, (wanted * sizeof(float) + 63) / 64 * 64);
     own->length = own->floats ? wanted : 0;
     if (!own->floats) refuse(call, "no memory for a block of points");
   }
@@ -114,7 +115,7 @@ static napi_value pack(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* nearest(n, dims, k, points, centroids, panels, labels) → points that needed the exact scan */
+/* nearest(n, dims, k, points, centroids, panels, labels, distances?) → points that needed the exact scan */
 static napi_value nearest(napi_env env, napi_callback_info info) {
   Call call = begin(env, info);
   const int32_t n = count(&call, 0), dims = count(&call, 1), k = count(&call, 1);
@@ -122,9 +123,10 @@ static napi_value nearest(napi_env env, napi_callback_info info) {
   const float *centroids = column(&call, napi_float32_array, (double)k * dims);
   const float *panels = column(&call, napi_float32_array, call.variant->panel_floats(k, dims));
   int32_t *labels = column(&call, napi_int32_array, n);
+  float *distances = optional(&call, napi_float32_array, n);
   float *space = scratch(&call, dims);
   if (call.refused) return NULL;
-  return integer(&call, call.variant->nearest(points, n, dims, centroids, k, panels, space, labels));
+  return integer(&call, call.variant->nearest(points, n, dims, centroids, k, panels, space, labels, distances));
 }
 
 /* nearestTwo(n, dims, k, points, centroids, panels, labels, nearest, second) → points that needed the exact scan */

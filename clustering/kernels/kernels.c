@@ -5,11 +5,11 @@
  *
  * 1. Points are turned so that a vector holds one feature of LANES points. With h = |c|²/2 the score h − x·c of a centroid
  *    orders centroids as the distance |x|² + |c|² − 2x·c does. A register tile is 2 vectors of points × TILE centroids.
- * 2. The three lowest scores of each lane are kept by minimum and maximum alone: the low six bits of a score are replaced
- *    by the number of its centroid within a chunk of at most 64.
+ * 2. The three lowest scores of each lane are kept by minimum and maximum alone: the low five bits of a score are
+ *    replaced by the number of its centroid within a chunk of at most 32.
  * 3. Scores are float32, so they err. With u = 2⁻²⁴ the error of dims fused or unfused steps is at most
- *    γ(dims + 2)·(|x|²/2 + |c|²), and the six bits cost at most 2⁻¹⁷ of as much:  |score − exact| ≤ g·(|x|²/2 + |c|²),
- *    g = 1.1·((dims + 4)·u + 2⁻¹⁷), and an absolute share for underflow. Scores are lowered by g·|c|², so a centroid far
+ *    γ(dims + 2)·(|x|²/2 + |c|²), and the five bits cost at most 2⁻¹⁸ of as much:  |score − exact| ≤ g·(|x|²/2 + |c|²),
+ *    g = 1.1·((dims + 4)·u + 2⁻¹⁸), and an absolute share for underflow. Scores are lowered by g·|c|², so a centroid far
  *    away cannot blur the others. Where the third score is further above the second than twice that error, the two first
  *    centroids are the two nearest, whatever the rounding; else (or when a norm nears overflow) all k are computed exactly.
  * 4. Distances of the winner and the runner-up come from differences in float64: lane l of four adds up the features
@@ -46,7 +46,9 @@
 #error "no vectors known for this machine"
 #endif
 
-#define CHUNK (64 / TILE * TILE)
+#define CHUNK_BITS 5
+#define NUMBER ((1 << CHUNK_BITS) - 1)
+#define CHUNK ((1 << CHUNK_BITS) / TILE * TILE)
 #define BLOCK (2 * LANES)
 /* Rows of a fused pass that stay in the cache between assigning and adding up. */
 #define FUSED_ROWS 256
@@ -111,7 +113,7 @@ INLINE double total(double4 sums) { return (sums[0] + sums[1]) + (sums[2] + sums
 
 INLINE int32_t tile_count(int32_t k) { return (k + TILE - 1) / TILE; }
 INLINE size_t tile_floats(int32_t dims) { return (size_t)TILE * (size_t)(dims + 1); }
-INLINE double error_factor(int32_t dims) { return 1.1 * ((dims + 4) * 0x1p-24 + 0x1p-17); }
+INLINE double error_factor(int32_t dims) { return 1.1 * ((dims + 4) * 0x1p-24 + 0x1p-18); }
 
 /* Floats of the panels: the tiles, the squared norms of k centroids, the largest norm. */
 double EXPORT(panel_floats)(int32_t k, int32_t dims) {
@@ -224,7 +226,7 @@ INLINE void lowest_of_block(const float *turned, int32_t dims, const float *pane
       for (int32_t c = 0; c < TILE; c++) {
         const ints number = broadcast_int((t - chunk) * TILE + c);
         for (int p = 0; p < 2; p++) {
-          const floats key = (floats)(((ints)scores[c][p] & ~63) | number);
+          const floats key = (floats)(((ints)scores[c][p] & ~NUMBER) | number);
           const floats beyond_first = higher(first[p], key);
           if (three) third[p] = lower(third[p], higher(second[p], beyond_first));
           second[p] = lower(second[p], beyond_first);
@@ -312,14 +314,14 @@ INLINE void score_block(const float *block, int32_t rows, int32_t dims, const fl
     *(floats *)(scored->first + at) = lowest[p].first;
     *(floats *)(scored->second + at) = lowest[p].second;
     *(floats *)(scored->third + at) = lowest[p].third;
-    *(ints *)(scored->first_label + at) = lowest[p].first_chunk + ((ints)lowest[p].first & 63);
-    *(ints *)(scored->second_label + at) = lowest[p].second_chunk + ((ints)lowest[p].second & 63);
+    *(ints *)(scored->first_label + at) = lowest[p].first_chunk + ((ints)lowest[p].first & NUMBER);
+    *(ints *)(scored->second_label + at) = lowest[p].second_chunk + ((ints)lowest[p].second & NUMBER);
   }
 }
 
-/* Labels alone. Returns how many points needed the exact scan. */
+/* Labels, and their squared distances unless `distances` is absent. Returns how many points needed the exact scan. */
 int32_t EXPORT(nearest)(const float *points, int32_t n, int32_t dims, const float *centroids, int32_t k,
-                        const float *panels, float *scratch, int32_t *labels) {
+                        const float *panels, float *scratch, int32_t *labels, float *distances) {
   const int32_t tiles = tile_count(k);
   const float *norms = panels + tiles * tile_floats(dims);
   const float g = (float)error_factor(dims), underflow = (dims + 128) * 0x1p-148f;
@@ -335,11 +337,16 @@ int32_t EXPORT(nearest)(const float *points, int32_t n, int32_t dims, const floa
         const int32_t a = scored.first_label[row];
         labels[from + row] = a;
         if (a < k && scored.second[row] - scored.first[row] > g * scored.norms[row] + 2 * g * norms[a] + underflow) {
+          if (distances) {
+            const float *x = block + (size_t)row * dims;
+            distances[from + row] = (float)exact_distance(x, centroids + (size_t)a * dims, dims);
+          }
           continue;
         }
       }
-      double distances[2];
-      labels[from + row] = exact_scan(block + (size_t)row * dims, centroids, k, dims, distances);
+      double both[2];
+      labels[from + row] = exact_scan(block + (size_t)row * dims, centroids, k, dims, both);
+      if (distances) distances[from + row] = (float)both[0];
       scanned++;
     }
   }
@@ -433,7 +440,7 @@ int32_t EXPORT(assign_accumulate)(const float *points, const float *weights, int
   for (int32_t from = 0; from < n; from += FUSED_ROWS) {
     const int32_t rows = n - from < FUSED_ROWS ? n - from : FUSED_ROWS;
     const float *block = points + (size_t)from * dims;
-    scanned += EXPORT(nearest)(block, rows, dims, centroids, k, panels, scratch, labels + from);
+    scanned += EXPORT(nearest)(block, rows, dims, centroids, k, panels, scratch, labels + from, 0);
     EXPORT(accumulate)(block, weights ? weights + from : 0, labels + from, rows, dims, k, reference, 0, sums);
   }
   return scanned;

@@ -87,6 +87,13 @@ function nearestTwoBy(kernels: Kernels, { n, dims, k, points, centroids }: Case)
   return { labels, nearest, second };
 }
 
+function nearestAndDistanceBy(kernels: Kernels, { n, dims, k, points, centroids }: Case) {
+  const labels = new Int32Array(n);
+  const nearest = new Float32Array(n);
+  kernels.nearest(points, n, kernels.prepare(centroids, k, dims), labels, nearest);
+  return { labels, nearest };
+}
+
 function nearestBy(kernels: Kernels, { n, dims, k, points, centroids }: Case): Int32Array {
   const labels = new Int32Array(n);
   kernels.nearest(points, n, kernels.prepare(centroids, k, dims), labels);
@@ -146,6 +153,8 @@ for (const { name, kernels } of sets) {
             const wanted = nearestTwoBy(referenceKernels, each);
             expect(nearestTwoBy(own, each)).toEqual(wanted);
             expect(nearestBy(own, each)).toEqual(wanted.labels);
+            const { labels, nearest } = wanted;
+            expect(nearestAndDistanceBy(own, each)).toEqual({ labels, nearest });
             expect(pairwiseBy(own, each)).toEqual(pairwiseBy(referenceKernels, each));
             expect(scaledBy(own, each)).toEqual(scaledBy(referenceKernels, each));
           }),

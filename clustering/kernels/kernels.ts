@@ -22,8 +22,17 @@ export interface Kernels {
   /** @param centroids k × dims, row-major, already scaled; not needed afterwards. */
   prepare(centroids: Float32Array, k: number, dims: number): CentroidPanels;
 
-  /** The nearest centroid of each point, squared Euclidean. @param points n × dims, scaled. @param labels out, n. */
-  nearest(points: Float32Array, n: number, panels: CentroidPanels, labels: Int32Array): void;
+  /**
+   * The nearest centroid of each point, squared Euclidean. @param points n × dims, scaled. @param labels out, n.
+   * @param distances out, n: squared. Without them it is faster.
+   */
+  nearest(
+    points: Float32Array,
+    n: number,
+    panels: CentroidPanels,
+    labels: Int32Array,
+    distances?: Float32Array,
+  ): void;
 
   /**
    * The nearest and second-nearest centroid of each point.

@@ -66,9 +66,9 @@ function kernelsOf(variant: string, native: NativeFunctions): Kernels {
       native.pack(centroids, k, dims, packed);
       return { k, dims, centroids: centroids.slice(0, k * dims), packed, layout };
     },
-    nearest(points, n, panels, labels) {
+    nearest(points, n, panels, labels, distances) {
       const { k, dims, centroids, packed } = own(panels);
-      native.nearest(n, dims, k, points, centroids, packed, labels);
+      native.nearest(n, dims, k, points, centroids, packed, labels, distances);
     },
     nearestTwo(points, n, panels, labels, nearest, second) {
       const { k, dims, centroids, packed } = own(panels);

@@ -53,6 +53,7 @@ function nearest(
   n: number,
   { k, dims, centroids }: CentroidPanels,
   labels: Int32Array,
+  distances?: Float32Array,
 ): void {
   for (let row = 0; row < n; row++) {
     let label = 0;
@@ -65,6 +66,7 @@ function nearest(
       }
     }
     labels[row] = label;
+    if (distances !== undefined) distances[row] = first;
   }
 }
 

@@ -8,7 +8,7 @@ typedef struct {
   double (*scratch_floats)(int32_t dims);
   void (*pack)(const float *centroids, int32_t k, int32_t dims, float *panels);
   int32_t (*nearest)(const float *points, int32_t n, int32_t dims, const float *centroids, int32_t k,
-                     const float *panels, float *scratch, int32_t *labels);
+                     const float *panels, float *scratch, int32_t *labels, float *distances);
   int32_t (*nearest_two)(const float *points, int32_t n, int32_t dims, const float *centroids, int32_t k,
                          const float *panels, float *scratch, int32_t *labels, float *nearest, float *second);
   void (*accumulate)(const float *values, const float *weights, const int32_t *labels, int32_t n, int32_t dims,

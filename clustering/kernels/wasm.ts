@@ -76,17 +76,26 @@ class WasmKernels implements Kernels {
     return { k, dims, centroids: centroids.slice(0, k * dims), packed, layout };
   }
 
-  nearest(points: Float32Array, n: number, panels: CentroidPanels, labels: Int32Array): void {
+  nearest(
+    points: Float32Array,
+    n: number,
+    panels: CentroidPanels,
+    labels: Int32Array,
+    distances?: Float32Array,
+  ): void {
     const { k, dims } = panels;
     const [centroids, packed] = this.#settle(panels);
     const scratch = this.#scratch(dims);
     const pointsAt = this.#reserve(blockRows * dims * 4);
     const labelsAt = this.#reserve(blockRows * 4);
+    const distancesAt = distances === undefined ? nowhere : this.#reserve(blockRows * 4);
     for (let from = 0; from < n; from += blockRows) {
       const rows = Math.min(blockRows, n - from);
       this.#copyIn(points, from * dims, rows * dims, pointsAt);
-      this.#exports.nearest(pointsAt, rows, dims, centroids, k, packed, scratch, labelsAt);
+      const model = [centroids, k, packed, scratch] as const;
+      this.#exports.nearest(pointsAt, rows, dims, ...model, labelsAt, distancesAt);
       this.#copyOut(labels, from, rows, labelsAt);
+      if (distances !== undefined) this.#copyOut(distances, from, rows, distancesAt);
     }
   }
 
