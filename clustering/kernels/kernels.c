@@ -50,6 +50,7 @@
 #define NUMBER ((1 << CHUNK_BITS) - 1)
 #define CHUNK ((1 << CHUNK_BITS) / TILE * TILE)
 #define BLOCK (2 * LANES)
+#define LINE 64
 /* Rows of a fused pass that stay in the cache between assigning and adding up. */
 #define FUSED_ROWS 256
 /* A score no centroid reaches: the norms of those that take part stay below NORM_MAX. */
@@ -108,6 +109,22 @@ INLINE double4 widened_rest(const float *from, int32_t rest) {
   return (double4){from[0], rest > 1 ? from[1] : 0, rest > 2 ? from[2] : 0, 0};
 }
 INLINE double total(double4 sums) { return (sums[0] + sums[1]) + (sums[2] + sums[3]); }
+
+#if defined(__AVX512F__)
+INLINE floats numbered(floats score, ints number) {
+  /* score & ~NUMBER | number in one step */
+  return (floats)_mm512_ternarylogic_epi32((__m512i)score, _mm512_set1_epi32(NUMBER), (__m512i)number, 0xBA);
+}
+#else
+INLINE floats numbered(floats score, ints number) { return (floats)(((ints)score & ~NUMBER) | number); }
+#endif
+
+INLINE int any(ints mask) {
+  uint64_t words[LANES / 2], all = 0;
+  __builtin_memcpy(words, &mask, sizeof words);
+  for (int i = 0; i < LANES / 2; i++) all |= words[i];
+  return all != 0;
+}
 
 /* ---- panels: centroids in tiles, feature after feature, each tile headed by its scores' beginnings ---- */
 
@@ -179,12 +196,13 @@ INLINE void turn(const float *points, int32_t rows, int32_t dims, float *turned,
       turned[(size_t)d * BLOCK + row] = row < rows ? points[(size_t)row * dims + d] : 0;
     }
   }
-  norms[0] = norms[1] = (floats){0};
+  /* Two chains each: one would wait for its own additions. */
+  floats less[2][2] = {{{0}}};
   for (int32_t d = 0; d < dims; d++) {
     const floats *x = (const floats *)(turned + (size_t)d * BLOCK);
-    norms[0] += x[0] * x[0];
-    norms[1] += x[1] * x[1];
+    for (int p = 0; p < 2; p++) less[d & 1][p] = less_product(less[d & 1][p], x[p], x[p]);
   }
+  for (int p = 0; p < 2; p++) norms[p] = -(less[0][p] + less[1][p]);
 }
 
 INLINE void score_tile(const float *turned, int32_t dims, const float *tile, floats scores[TILE][2]) {
@@ -211,7 +229,9 @@ INLINE void offer(Lowest *lowest, floats key, ints chunk) {
 
 /* With `three` unset only the two lowest are true, which is enough for labels alone. */
 INLINE void lowest_of_block(const float *turned, int32_t dims, const float *panels, int32_t tiles, int three,
-                            Lowest lowest[2]) {
+                            const char *next, Lowest lowest[2]) {
+  /* The next block is fetched meanwhile, a share with each tile. */
+  const int32_t share = ((int32_t)(BLOCK * sizeof(float)) * dims + tiles - 1) / tiles;
   for (int p = 0; p < 2; p++) {
     lowest[p].first = lowest[p].second = lowest[p].third = broadcast(PADDING);
     lowest[p].first_chunk = lowest[p].second_chunk = (ints){0};
@@ -222,11 +242,13 @@ INLINE void lowest_of_block(const float *turned, int32_t dims, const float *pane
     const int32_t end = chunk + CHUNK / TILE < tiles ? chunk + CHUNK / TILE : tiles;
     for (int32_t t = chunk; t < end; t++) {
       floats scores[TILE][2];
+      for (int32_t b = 0; b < share; b += LINE) __builtin_prefetch(next + b);
+      next += share;
       score_tile(turned, dims, panels + t * tile_floats(dims), scores);
       for (int32_t c = 0; c < TILE; c++) {
         const ints number = broadcast_int((t - chunk) * TILE + c);
         for (int p = 0; p < 2; p++) {
-          const floats key = (floats)(((ints)scores[c][p] & ~NUMBER) | number);
+          const floats key = numbered(scores[c][p], number);
           const floats beyond_first = higher(first[p], key);
           if (three) third[p] = lower(third[p], higher(second[p], beyond_first));
           second[p] = lower(second[p], beyond_first);
@@ -296,20 +318,49 @@ static int32_t exact_scan(const float *x, const float *centroids, int32_t k, int
 
 /* ---- exported kernels ---- */
 
-/* What the float32 scores say about one block. */
+/* What the float32 scores say about one block. `unsure` is set when, for any row of it, the error may be larger than
+ * the gap behind the first; judged by the largest norm of all centroids, so rows may yet be sure one by one. */
 typedef struct {
   float norms[BLOCK], first[BLOCK], second[BLOCK], third[BLOCK];
   int32_t first_label[BLOCK], second_label[BLOCK];
+  int unsure;
 } Scored;
 
-INLINE void score_block(const float *block, int32_t rows, int32_t dims, const float *panels, int32_t tiles, int three,
-                        float *scratch, Scored *scored) {
+typedef struct {
+  const float *centroids, *panels, *norms;
+  int32_t k, dims, tiles;
+  /* The error of a score is at most g·(|x|²/2 + |c|²) + underflow. */
+  float g, underflow, highest_norm;
+} Model;
+
+INLINE Model model_of(const float *centroids, int32_t k, int32_t dims, const float *panels) {
+  Model model = {.centroids = centroids, .panels = panels, .k = k, .dims = dims, .tiles = tile_count(k)};
+  model.norms = panels + model.tiles * tile_floats(dims);
+  model.highest_norm = model.norms[k];
+  model.g = (float)error_factor(dims);
+  model.underflow = (dims + 128) * 0x1p-148f;
+  return model;
+}
+
+INLINE const float *centroid(const Model *model, int32_t j) { return model->centroids + (size_t)j * model->dims; }
+
+/* By how much two scores must differ to be surely different, the nearer one's centroid having this norm at most. */
+INLINE float gap_needed(const Model *model, float point_norm, float centroid_norm) {
+  return model->g * point_norm + 2 * model->g * centroid_norm + model->underflow;
+}
+
+INLINE void score_block(const Model *model, const float *block, int32_t rows, int three, float *scratch,
+                        Scored *scored) {
   floats norms[2];
   Lowest lowest[2];
-  turn(block, rows, dims, scratch, norms);
-  lowest_of_block(scratch, dims, panels, tiles, three, lowest);
+  ints unsure = {0};
+  turn(block, rows, model->dims, scratch, norms);
+  lowest_of_block(scratch, model->dims, model->panels, model->tiles, three,
+                  (const char *)(block + (size_t)BLOCK * model->dims), lowest);
   for (int p = 0; p < 2; p++) {
     const int32_t at = p * LANES;
+    const floats gap = lowest[p].second - lowest[p].first;
+    unsure |= ~(gap > model->g * norms[p] + broadcast(gap_needed(model, 0, model->highest_norm)));
     *(floats *)(scored->norms + at) = norms[p];
     *(floats *)(scored->first + at) = lowest[p].first;
     *(floats *)(scored->second + at) = lowest[p].second;
@@ -317,37 +368,42 @@ INLINE void score_block(const float *block, int32_t rows, int32_t dims, const fl
     *(ints *)(scored->first_label + at) = lowest[p].first_chunk + ((ints)lowest[p].first & NUMBER);
     *(ints *)(scored->second_label + at) = lowest[p].second_chunk + ((ints)lowest[p].second & NUMBER);
   }
+  scored->unsure = any(unsure);
 }
 
 /* Labels, and their squared distances unless `distances` is absent. Returns how many points needed the exact scan. */
 int32_t EXPORT(nearest)(const float *points, int32_t n, int32_t dims, const float *centroids, int32_t k,
                         const float *panels, float *scratch, int32_t *labels, float *distances) {
-  const int32_t tiles = tile_count(k);
-  const float *norms = panels + tiles * tile_floats(dims);
-  const float g = (float)error_factor(dims), underflow = (dims + 128) * 0x1p-148f;
-  const int scored_all = norms[k] < NORM_MAX;
+  const Model model = model_of(centroids, k, dims, panels);
+  const int scorable = model.highest_norm < NORM_MAX;
   int32_t scanned = 0;
   for (int32_t from = 0; from < n; from += BLOCK) {
     const int32_t rows = n - from < BLOCK ? n - from : BLOCK;
     const float *block = points + (size_t)from * dims;
     Scored scored;
-    if (scored_all) score_block(block, rows, dims, panels, tiles, 0, scratch, &scored);
-    for (int32_t row = 0; row < rows; row++) {
-      if (scored_all) {
-        const int32_t a = scored.first_label[row];
-        labels[from + row] = a;
-        if (a < k && scored.second[row] - scored.first[row] > g * scored.norms[row] + 2 * g * norms[a] + underflow) {
-          if (distances) {
-            const float *x = block + (size_t)row * dims;
-            distances[from + row] = (float)exact_distance(x, centroids + (size_t)a * dims, dims);
-          }
-          continue;
+    if (scorable) score_block(&model, block, rows, 0, scratch, &scored);
+    if (!scorable || scored.unsure) {
+      for (int32_t row = 0; row < rows; row++) {
+        if (scorable && scored.first_label[row] < k) {
+          const float norm = model.norms[scored.first_label[row]];
+          if (scored.second[row] - scored.first[row] > gap_needed(&model, scored.norms[row], norm)) continue;
         }
+        double both[2];
+        scored.first_label[row] = exact_scan(block + (size_t)row * dims, centroids, k, dims, both);
+        scanned++;
       }
-      double both[2];
-      labels[from + row] = exact_scan(block + (size_t)row * dims, centroids, k, dims, both);
-      if (distances) distances[from + row] = (float)both[0];
-      scanned++;
+    }
+    if (rows == BLOCK) {
+      __builtin_memcpy(labels + from, scored.first_label, sizeof scored.first_label);
+    } else {
+      for (int32_t row = 0; row < rows; row++) labels[from + row] = scored.first_label[row];
+    }
+    if (distances) {
+      for (int32_t row = 0; row < rows; row++) {
+        const float *x = block + (size_t)row * dims;
+        const double distance = exact_distance(x, centroid(&model, scored.first_label[row]), dims);
+        distances[from + row] = distance == distance ? (float)distance : __builtin_inff();
+      }
     }
   }
   return scanned;
@@ -356,30 +412,28 @@ int32_t EXPORT(nearest)(const float *points, int32_t n, int32_t dims, const floa
 /* labels, nearest and second: n each; second is Infinity when k is 1. Returns how many points needed the exact scan. */
 int32_t EXPORT(nearest_two)(const float *points, int32_t n, int32_t dims, const float *centroids, int32_t k,
                             const float *panels, float *scratch, int32_t *labels, float *nearest, float *second) {
-  const int32_t tiles = tile_count(k);
-  const float *norms = panels + tiles * tile_floats(dims);
-  const float g = (float)error_factor(dims), underflow = (dims + 128) * 0x1p-148f;
-  const int scored_all = k > 1 && norms[k] < NORM_MAX;
+  const Model model = model_of(centroids, k, dims, panels);
+  const int scorable = k > 1 && model.highest_norm < NORM_MAX;
   int32_t scanned = 0;
   for (int32_t from = 0; from < n; from += BLOCK) {
     const int32_t rows = n - from < BLOCK ? n - from : BLOCK;
     const float *block = points + (size_t)from * dims;
     Scored scored;
-    if (scored_all) score_block(block, rows, dims, panels, tiles, 1, scratch, &scored);
+    if (scorable) score_block(&model, block, rows, 1, scratch, &scored);
     for (int32_t row = 0; row < rows; row++) {
       const float *x = block + (size_t)row * dims;
       double distances[2];
       int32_t label = 0, other = 0, sure = 0;
-      if (scored_all) {
+      if (scorable) {
         label = scored.first_label[row];
         other = scored.second_label[row];
         if (label < k && other < k) {
-          const float norm = norms[label] > norms[other] ? norms[label] : norms[other];
-          sure = scored.third[row] - scored.second[row] > g * scored.norms[row] + 2 * g * norm + underflow;
+          const float norm = model.norms[label] > model.norms[other] ? model.norms[label] : model.norms[other];
+          sure = scored.third[row] - scored.second[row] > gap_needed(&model, scored.norms[row], norm);
         }
       }
       if (sure) {
-        exact_pair(x, centroids + (size_t)label * dims, centroids + (size_t)other * dims, dims, distances);
+        exact_pair(x, centroid(&model, label), centroid(&model, other), dims, distances);
         if (distances[1] < distances[0] || (distances[1] == distances[0] && other < label)) {
           const double nearer = distances[1];
           distances[1] = distances[0];
