@@ -1,6 +1,7 @@
 // The stream runtime as the settings ask for it. The one place that joins topology, runtime and settings.
 
 import type { Broker } from '../broker/index.ts';
+import { chooseKernels } from '../clustering/index.ts';
 import { StreamRuntime } from '../runtime/index.ts';
 import type { Metrics } from '../support/index.ts';
 import type { CommandContext } from './command-context.ts';
@@ -14,6 +15,7 @@ export function runtimeOf(
   broker: Broker,
   metrics: Metrics,
 ): StreamRuntime {
+  logger.info({}, chooseKernels().reason);
   return new StreamRuntime({
     topology: pipelineOf(settings),
     broker,

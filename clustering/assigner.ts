@@ -2,8 +2,8 @@
 // place that does this; the stream and `POST /v1/assign` both use it, so they cannot disagree.
 
 import { cumulativeHistogram, shareBelow } from './distance-histogram.ts';
-import type { Kernels } from './kernels/kernels.ts';
-import { scalePoints } from './scaler.ts';
+import type { CentroidPanels, Kernels } from './kernels/kernels.ts';
+import { scaledMax, scalePoints } from './scaler.ts';
 
 /** What of a model the assigner reads. */
 export interface AssignableModel {
@@ -34,7 +34,7 @@ export class Assigner {
   #second = new Float32Array(0);
   readonly #model: AssignableModel;
   readonly #kernels: Kernels;
-  readonly #centroids: Float32Array;
+  readonly #panels: CentroidPanels;
   readonly #cumulative: Float64Array;
 
   constructor(model: AssignableModel, kernels: Kernels) {
@@ -43,19 +43,19 @@ export class Assigner {
     this.dims = dims;
     this.#model = model;
     this.#kernels = kernels;
-    this.#centroids = new Float32Array(k * dims);
-    scalePoints(centroids, k, dims, mean, scale, this.#centroids);
+    const scaled = new Float32Array(k * dims);
+    scalePoints(centroids, k, dims, mean, scale, scaled);
+    this.#panels = kernels.prepare(scaled, k, dims);
     this.#cumulative = cumulativeHistogram(model.distanceHistogram, k);
   }
 
   assign(values: Float32Array, n: number): void {
     const { k, dims } = this;
-    const { mean, scale } = this.#model;
     this.#reserve(n);
-    scalePoints(values, n, dims, mean, scale, this.scaled);
     const { scaled, labels, distances } = this;
     const second = this.#second;
-    this.#kernels.nearestTwo(scaled, n, dims, this.#centroids, k, labels, distances, second);
+    this.#kernels.scalePoints(values, n, dims, this.#model, scaledMax, scaled);
+    this.#kernels.nearestTwo(scaled, n, this.#panels, labels, distances, second);
     for (let row = 0; row < n; row++) {
       const first = Math.sqrt(distances[row]!);
       const runnerUp = Math.sqrt(second[row]!);

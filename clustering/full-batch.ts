@@ -9,7 +9,12 @@
 
 import { assert, Random } from '../support/index.ts';
 import { distanceBin, distanceBins } from './distance-histogram.ts';
-import type { Kernels } from './kernels/kernels.ts';
+import {
+  type CentroidPanels,
+  type ClusterSums,
+  clusterSums,
+  type Kernels,
+} from './kernels/kernels.ts';
 import { fitScaler } from './scaler.ts';
 import { seedCentroids } from './seeding.ts';
 
@@ -91,15 +96,14 @@ function* lloyd(
   let iterations = 0;
   while (iterations < iterationsMax) {
     const changed = pass.assign(centroids);
-    const inertia = pass.accumulate(centroids);
+    const inertia = pass.inertia();
     const shift = pass.move(centroids);
     iterations += 1;
     yield { run, iteration: iterations, inertia, shift };
     if (shift <= shiftMax || (!changed && !pass.hasEmpty())) break;
   }
   pass.assign(centroids);
-  const inertia = pass.accumulate(centroids);
-  return { ...pass.statistics(), centroids, inertia, iterations };
+  return { ...pass.statistics(), centroids, inertia: pass.inertia(), iterations };
 }
 
 function meanVariance(
@@ -120,10 +124,8 @@ class AssignmentPass {
   readonly #labels: Int32Array;
   readonly #before: Int32Array;
   readonly #nearest: Float32Array;
-  readonly #second: Float32Array;
-  readonly #weights: Float64Array;
-  readonly #sums: Float64Array;
-  readonly #sumSquares: Float64Array;
+  readonly #sums: ClusterSums;
+  #panels: CentroidPanels | undefined;
 
   constructor(options: FullBatchOptions) {
     const { n, dims, k } = options;
@@ -132,42 +134,24 @@ class AssignmentPass {
     this.#labels = new Int32Array(n).fill(-1);
     this.#before = new Int32Array(n);
     this.#nearest = new Float32Array(n);
-    this.#second = new Float32Array(n);
-    this.#weights = new Float64Array(k);
-    this.#sums = new Float64Array(k * dims);
-    this.#sumSquares = new Float64Array(k);
+    this.#sums = clusterSums(k, dims);
   }
 
-  /** @returns whether any label changed */
+  /** Labels all points and adds them up about the centroids. @returns whether any label changed */
   assign(centroids: Float64Array): boolean {
-    const { values, n, dims, k, kernels } = this.#options;
-    this.#rounded.set(centroids);
-    this.#before.set(this.#labels);
+    const { values, n, dims, k, kernels, weights } = this.#options;
     const labels = this.#labels;
-    kernels.nearestTwo(values, n, dims, this.#rounded, k, labels, this.#nearest, this.#second);
+    this.#rounded.set(centroids);
+    this.#before.set(labels);
+    this.#sums.column.fill(0);
+    this.#panels = kernels.prepare(this.#rounded, k, dims);
+    kernels.assignAccumulate(values, weights, n, this.#panels, centroids, labels, this.#sums);
     return labels.some((label, row) => label !== this.#before[row]);
   }
 
-  /** @returns the inertia */
-  accumulate(centroids: Float64Array): number {
-    const { values, n, dims, k, weights } = this.#options;
-    this.#weights.fill(0);
-    this.#sums.fill(0);
-    this.#sumSquares.fill(0);
-    for (let row = 0; row < n; row++) {
-      const label = this.#labels[row]!;
-      const weight = weights === undefined ? 1 : weights[row]!;
-      let square = 0;
-      for (let d = 0; d < dims; d++) {
-        const residual = values[row * dims + d]! - centroids[label * dims + d]!;
-        this.#sums[label * dims + d]! += weight * residual;
-        square += residual * residual;
-      }
-      this.#weights[label]! += weight;
-      this.#sumSquares[label]! += weight * square;
-    }
+  inertia(): number {
     let inertia = 0;
-    for (let j = 0; j < k; j++) inertia += this.#sumSquares[j]!;
+    for (const square of this.#sums.squares) inertia += square;
     return inertia;
   }
 
@@ -175,12 +159,13 @@ class AssignmentPass {
   move(centroids: Float64Array): number {
     const { dims, k } = this.#options;
     let shift = 0;
+    if (this.hasEmpty()) this.#measure();
     for (let j = 0; j < k; j++) {
-      const weight = this.#weights[j]!;
+      const weight = this.#sums.weights[j]!;
       if (weight === 0) shift += this.#reseed(centroids, j);
       else
         for (let d = 0; d < dims; d++) {
-          const step = this.#sums[j * dims + d]! / weight;
+          const step = this.#sums.residuals[j * dims + d]! / weight;
           centroids[j * dims + d]! += step;
           shift += step * step;
         }
@@ -189,12 +174,13 @@ class AssignmentPass {
   }
 
   hasEmpty(): boolean {
-    return this.#weights.includes(0);
+    return this.#sums.weights.includes(0);
   }
 
   statistics() {
     const { n, k, weights } = this.#options;
     const distanceHistogram = new Float64Array(k * distanceBins);
+    this.#measure();
     for (let row = 0; row < n; row++) {
       const bin = distanceBin(Math.sqrt(this.#nearest[row]!));
       const weight = weights === undefined ? 1 : weights[row]!;
@@ -202,10 +188,16 @@ class AssignmentPass {
     }
     return {
       labels: this.#labels.slice(),
-      weights: this.#weights.slice(),
-      sumSquares: this.#sumSquares.slice(),
+      weights: this.#sums.weights.slice(),
+      sumSquares: this.#sums.squares.slice(),
       distanceHistogram,
     };
+  }
+
+  /** Distances to the centroids that the labels are of. */
+  #measure(): void {
+    const { values, n, kernels } = this.#options;
+    kernels.nearest(values, n, this.#panels!, this.#labels, this.#nearest);
   }
 
   /** Puts cluster j on the farthest point, and takes that point's distance out so that the next one goes elsewhere. */

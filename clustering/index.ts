@@ -30,8 +30,15 @@ export {
 } from './full-batch.ts';
 export { type ClusterMatch, type MatchOptions, matchClusters } from './identity.ts';
 export { chooseKernels, type KernelChoice } from './kernels/choose-kernels.ts';
-export type { Kernels } from './kernels/kernels.ts';
+export {
+  type CentroidPanels,
+  type ClusterSums,
+  clusterSums,
+  type Kernels,
+} from './kernels/kernels.ts';
+export { loadNativeKernels } from './kernels/native.ts';
 export { referenceKernels } from './kernels/reference.ts';
+export { loadWasmKernels } from './kernels/wasm.ts';
 export type { LifecycleEvent } from './lifecycle.ts';
 export {
   candidatesPerDelta,

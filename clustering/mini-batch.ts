@@ -4,7 +4,7 @@
 //
 //     n = Σ w      S = Σ w·(x − r)      Q = Σ w·‖(x − r)/scale‖²      histogram of distances
 //
-// in float64, one row after the other in offset order: where one batch ends and the next begins never changes a bit.
+// in float64, one row after the other in offset order (by the kernels): where one batch ends and the next begins never changes a bit.
 // Residuals, not raw sums: with a large mean, Σx² − (Σx)²/n has no digits left.
 //
 // Besides, a few candidates for a new centroid: points drawn without replacement with probability ∝ w·distance², by
@@ -13,6 +13,13 @@
 // so it stands for w/p of the weight: sums over candidates estimate sums over all points without bias.
 
 import { distanceBin, distanceBins } from './distance-histogram.ts';
+import {
+  type ClusterSums,
+  clusterSums,
+  type Kernels,
+  type ResidualBasis,
+} from './kernels/kernels.ts';
+import { referenceKernels } from './kernels/reference.ts';
 
 /** What a delta is about: a model version. The arrays must not change while it is in use. */
 export interface DeltaBasis {
@@ -42,14 +49,11 @@ export interface DeltaStatistics {
 export const candidatesPerDelta = 8;
 
 export class DeltaAccumulator {
-  readonly #basis: DeltaBasis;
+  readonly #kernels: Kernels;
+  readonly #basis: ResidualBasis;
   readonly #salt: number;
-  readonly #touched: Uint8Array;
-  readonly #weights: Float64Array;
-  readonly #sums: Float64Array;
-  readonly #sumSquares: Float64Array;
+  readonly #sums: ClusterSums;
   readonly #histogram: Float64Array;
-  readonly #inverseScale: Float64Array;
   readonly #ranks = new Float64Array(candidatesPerDelta + 1).fill(Infinity);
   readonly #points: Float32Array;
   /** Two per candidate: its weight, and weight · squared distance. */
@@ -57,16 +61,14 @@ export class DeltaAccumulator {
   #worst = 0;
   #count = 0;
 
-  constructor(basis: DeltaBasis, partition = 0) {
-    const { k, dims, scale } = basis;
-    this.#basis = basis;
+  /** Every kernel set gives the same bits. */
+  constructor(basis: DeltaBasis, partition = 0, kernels: Kernels = referenceKernels) {
+    const { k, dims, reference, scale } = basis;
+    this.#kernels = kernels;
+    this.#basis = { k, dims, reference, inverseScale: scale.map((value) => 1 / value) };
     this.#salt = Math.imul(partition + 1, 0x9e3779b1);
-    this.#touched = new Uint8Array(k);
-    this.#weights = new Float64Array(k);
-    this.#sums = new Float64Array(k * dims);
-    this.#sumSquares = new Float64Array(k);
+    this.#sums = clusterSums(k, dims);
     this.#histogram = new Float64Array(k * distanceBins);
-    this.#inverseScale = scale.map((value) => 1 / value);
     this.#points = new Float32Array((candidatesPerDelta + 1) * dims);
   }
 
@@ -87,11 +89,11 @@ export class DeltaAccumulator {
     offsets: Float64Array,
     n: number,
   ): void {
+    this.#kernels.accumulate(values, weights, labels, n, this.#basis, this.#sums);
     for (let row = 0; row < n; row++) {
       const weight = weights[row]!;
       const label = labels[row]!;
       const distance = distances[row]!;
-      this.#addRow(values, row, label, weight);
       this.#histogram[label * distanceBins + distanceBin(distance)]! += weight;
       const mass = weight * distance * distance;
       if (mass > 0) this.#offer(values, row, weight, mass, offsets[row]!);
@@ -102,34 +104,18 @@ export class DeltaAccumulator {
   /** The statistics since the last call, leaving none. */
   take(): DeltaStatistics {
     const { dims } = this.#basis;
-    const clusters = Int32Array.from(touchedIndices(this.#touched));
+    const { weights, residuals, squares } = this.#sums;
+    const clusters = Int32Array.from(touchedIndices(weights));
     const statistics = {
       clusters,
-      weights: gather(this.#weights, clusters, 1),
-      sums: gather(this.#sums, clusters, dims),
-      sumSquares: gather(this.#sumSquares, clusters, 1),
+      weights: gather(weights, clusters, 1),
+      sums: gather(residuals, clusters, dims),
+      sumSquares: gather(squares, clusters, 1),
       distanceHistogram: gather(this.#histogram, clusters, distanceBins),
       ...this.#takeCandidates(),
     };
     this.#clear();
     return statistics;
-  }
-
-  #addRow(values: Float32Array, row: number, label: number, weight: number): void {
-    const { dims, reference } = this.#basis;
-    const base = label * dims;
-    const inverse = this.#inverseScale;
-    const sums = this.#sums;
-    let square = 0;
-    for (let d = 0, i = row * dims; d < dims; d++, i++) {
-      const residual = values[i]! - reference[base + d]!;
-      sums[base + d]! += weight * residual;
-      const scaled = residual * inverse[d]!;
-      square += scaled * scaled;
-    }
-    if (weight > 0) this.#touched[label] = 1;
-    this.#weights[label]! += weight;
-    this.#sumSquares[label]! += weight * square;
   }
 
   /** Keeps the lowest ranks, one more than there are candidates: the highest of them is τ. */
@@ -168,10 +154,7 @@ export class DeltaAccumulator {
   }
 
   #clear(): void {
-    this.#touched.fill(0);
-    this.#weights.fill(0);
-    this.#sums.fill(0);
-    this.#sumSquares.fill(0);
+    this.#sums.column.fill(0);
     this.#histogram.fill(0);
     this.#ranks.fill(Infinity);
     this.#worst = 0;
@@ -179,9 +162,9 @@ export class DeltaAccumulator {
   }
 }
 
-function touchedIndices(touched: Uint8Array): number[] {
+function touchedIndices(weights: Float64Array): number[] {
   const indices: number[] = [];
-  for (let j = 0; j < touched.length; j++) if (touched[j] === 1) indices.push(j);
+  for (let j = 0; j < weights.length; j++) if (weights[j]! > 0) indices.push(j);
   return indices;
 }
 

@@ -7,7 +7,7 @@ export interface Scaler {
 }
 
 /** Scaled values beyond this are clamped, so that no squared distance overflows float32. */
-const scaledMax = 1e15;
+export const scaledMax = 1e15;
 
 export function fitScaler(
   values: Float32Array | Float64Array,

@@ -118,7 +118,7 @@ export class AssignPoints implements Processor<PointBatch> {
       model,
       assigner: new Assigner(model, kernels),
       encoder: new AssignmentEncoder(model),
-      delta: new DeltaAccumulator(model, context.partition),
+      delta: new DeltaAccumulator(model, context.partition, kernels),
       quality: new QualityAccumulator(model, kernels),
     };
     return this.#work;

@@ -51,7 +51,8 @@ async function rowsOf(name: string) {
 describe('npm run bench', () => {
   it('says what there is when it is not told what to measure', async () => {
     const said = await bench();
-    for (const name of ['assign', 'codec', 'embedded']) expect(said).toContain(`  ${name} `);
+    for (const name of ['assign', 'codec', 'embedded', 'kernels'])
+      expect(said).toContain(`  ${name} `);
     expect(said).toContain('Example: npm run bench -- codec');
   });
 
@@ -72,6 +73,16 @@ describe('at smoke size', () => {
       for (const { d, k, kernels } of rows) {
         expect({ d, k, kernels }).toEqual({ d: 32, k: 64, kernels: expect.any(String) });
       }
+    },
+    timeoutMs,
+  );
+
+  it(
+    'measures the bare kernels, native and WebAssembly',
+    async () => {
+      const rows = await rowsOf('kernels');
+      expect(rows).toHaveLength(3);
+      for (const { wasm } of rows) expect(wasm).toEqual(expect.any(Number));
     },
     timeoutMs,
   );

@@ -46,6 +46,7 @@ const allowedDevDependencies = [
   '@types/node',
   '@types/ws',
   'fast-check',
+  'node-api-headers',
   'playwright-core',
   'typescript',
   'vitest',

@@ -34,7 +34,8 @@ async function kernelsCheck(): Promise<Finding> {
   const { kernels, reason } = chooseKernels();
   const [label, nearest, second] = [new Int32Array(1), new Float32Array(1), new Float32Array(1)];
   const centroids = Float32Array.of(0, 0, 3, 4);
-  kernels.nearestTwo(Float32Array.of(3, 3), 1, 2, centroids, 2, label, nearest, second);
+  const panels = kernels.prepare(centroids, 2, 2);
+  kernels.nearestTwo(Float32Array.of(3, 3), 1, panels, label, nearest, second);
   const ok = label[0] === 1 && nearest[0] === 1 && second[0] === 18;
   return ok
     ? { ok, found: reason }

@@ -1,22 +1,132 @@
-// The contract of a kernel set: a few functions over flat arrays, no allocation, no closures. Every set gives the same
-// clusters (or distances equal within rounding); equal distances go to the lowest index.
+// The contract of a kernel set: a few functions over flat arrays, no closures, no allocation per call. Every set gives the
+// same labels, distances and sums to the last bit (dots alone are only near): distances are float64 sums of squared
+// differences of float32 data in four lanes, feature d in lane d mod 4, added up as (0 + 1) + (2 + 3), and rounded to
+// float32. Equal distances go to the lowest index. A row's answer does not depend on the rows around it.
+
+/** Centroids as one kernel set wants them. Made once per model, valid for the set that made it. */
+export interface CentroidPanels {
+  readonly k: number;
+  readonly dims: number;
+  /** k × dims, row-major, scaled: a copy. */
+  readonly centroids: Float32Array;
+  readonly packed: Float32Array;
+  /** Which set may read `packed`. */
+  readonly layout: string;
+}
 
 export interface Kernels {
   readonly name: 'reference' | 'wasm' | 'native';
+  /** The name, and the instruction set where there are several. */
+  readonly layout: string;
+
+  /** @param centroids k × dims, row-major, already scaled; not needed afterwards. */
+  prepare(centroids: Float32Array, k: number, dims: number): CentroidPanels;
+
   /**
-   * The nearest and second-nearest centroid of each point, squared Euclidean.
-   * @param points n × dims, row-major, already scaled. @param centroids k × dims, row-major, already scaled.
+   * The nearest centroid of each point, squared Euclidean. @param points n × dims, scaled. @param labels out, n.
+   * @param distances out, n: squared. Without them it is faster.
+   */
+  nearest(
+    points: Float32Array,
+    n: number,
+    panels: CentroidPanels,
+    labels: Int32Array,
+    distances?: Float32Array,
+  ): void;
+
+  /**
+   * The nearest and second-nearest centroid of each point.
    * @param labels out, n: index of the nearest. @param nearest out, n: its squared distance.
    * @param second out, n: squared distance of the runner-up; Infinity when k is 1.
    */
   nearestTwo(
     points: Float32Array,
     n: number,
-    dims: number,
-    centroids: Float32Array,
-    k: number,
+    panels: CentroidPanels,
     labels: Int32Array,
     nearest: Float32Array,
     second: Float32Array,
   ): void;
+
+  /**
+   * Adds each row to its cluster's sums, one row after the other: Σw, Σw·(x − r), Σw·‖(x − r)·inverseScale‖².
+   * @param weights n, or 1 each. @param labels n, below k. @param basis what residuals are about. @param sums in and out.
+   */
+  accumulate(
+    values: Float32Array,
+    weights: Float32Array | undefined,
+    labels: Int32Array,
+    n: number,
+    basis: ResidualBasis,
+    sums: ClusterSums,
+  ): void;
+
+  /** `nearest` and `accumulate` over the same points, in one pass. */
+  assignAccumulate(
+    points: Float32Array,
+    weights: Float32Array | undefined,
+    n: number,
+    panels: CentroidPanels,
+    reference: Float64Array,
+    labels: Int32Array,
+    sums: ClusterSums,
+  ): void;
+
+  /** Squared distances of n points to m others, unrounded. @param out n × m. */
+  pairwise(
+    points: Float32Array,
+    n: number,
+    others: Float32Array,
+    m: number,
+    dims: number,
+    out: Float64Array,
+  ): void;
+
+  /** Inner products in float32, off by at most (dims + 2)·2⁻²⁴·Σ|x·c|. @param out n × k. */
+  dots(points: Float32Array, n: number, panels: CentroidPanels, out: Float32Array): void;
+
+  /** (value − mean) / scale, clamped to ±limit. @param out n × dims. */
+  scalePoints(
+    values: Float32Array,
+    n: number,
+    dims: number,
+    scaling: Scaling,
+    limit: number,
+    out: Float32Array,
+  ): void;
+}
+
+export interface Scaling {
+  readonly mean: Float64Array;
+  readonly scale: Float64Array;
+}
+
+export interface ResidualBasis {
+  readonly k: number;
+  readonly dims: number;
+  /** k × dims. */
+  readonly reference: Float64Array;
+  /** dims; without it 1 each. */
+  readonly inverseScale?: Float64Array | undefined;
+}
+
+/** Sums of k clusters: three views of one column. */
+export interface ClusterSums {
+  readonly column: Float64Array;
+  /** k: Σw. */
+  readonly weights: Float64Array;
+  /** k × dims: Σw·(x − r). */
+  readonly residuals: Float64Array;
+  /** k: Σw·‖(x − r)·inverseScale‖². */
+  readonly squares: Float64Array;
+}
+
+export function clusterSums(k: number, dims: number): ClusterSums {
+  const column = new Float64Array(k * (dims + 2));
+  return {
+    column,
+    weights: column.subarray(0, k),
+    residuals: column.subarray(k, k + k * dims),
+    squares: column.subarray(k + k * dims),
+  };
 }

@@ -19,18 +19,19 @@ function run(points: Float32Array, n: number, dims: number, centroids: Float32Ar
   const labels = new Int32Array(n);
   const nearest = new Float32Array(n);
   const second = new Float32Array(n);
-  referenceKernels.nearestTwo(points, n, dims, centroids, k, labels, nearest, second);
+  const panels = referenceKernels.prepare(centroids, k, dims);
+  referenceKernels.nearestTwo(points, n, panels, labels, nearest, second);
   return { labels, nearest, second };
 }
 
 /** All distances of one point, sorted by distance, then index. */
 function slow(points: Float32Array, row: number, dims: number, centroids: Float32Array, k: number) {
   return Array.from({ length: k }, (_, j) => {
-    let sum = 0;
+    const lanes = [0, 0, 0, 0];
     for (let d = 0; d < dims; d++) {
-      sum += (points[row * dims + d]! - centroids[j * dims + d]!) ** 2;
+      lanes[d % 4]! += (points[row * dims + d]! - centroids[j * dims + d]!) ** 2;
     }
-    return { j, sum };
+    return { j, sum: lanes[0]! + lanes[1]! + (lanes[2]! + lanes[3]!) };
   }).sort((a, b) => a.sum - b.sum || a.j - b.j);
 }
 

@@ -1,0 +1,7 @@
+export declare const wasmClangMajor: number;
+export declare function buildNativeKernels(options?: {
+  readonly compiler?: string;
+  /** The folder that gets kernels.node. */
+  readonly built?: string;
+}): string;
+export declare function buildWasmKernels(target?: string, compiler?: string): string | undefined;

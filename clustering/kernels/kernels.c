@@ -1,0 +1,577 @@
+/* The kernels, in one source for AVX-512, AVX2, SSE2, NEON and WASM SIMD: vector types of GCC and Clang, and three
+ * operations that each instruction set spells its own way.
+ *
+ * Nearest two centroids of a block of points (nearest_two):
+ *
+ * 1. Points are turned so that a vector holds one feature of LANES points. With h = |c|²/2 the score h − x·c of a centroid
+ *    orders centroids as the distance |x|² + |c|² − 2x·c does. A register tile is 2 vectors of points × TILE centroids.
+ * 2. The three lowest scores of each lane are kept by minimum and maximum alone: the low five bits of a score are
+ *    replaced by the number of its centroid within a chunk of at most 32.
+ * 3. Scores are float32, so they err. With u = 2⁻²⁴ the error of dims fused or unfused steps is at most
+ *    γ(dims + 2)·(|x|²/2 + |c|²), and the five bits cost at most 2⁻¹⁸ of as much:  |score − exact| ≤ g·(|x|²/2 + |c|²),
+ *    g = 1.1·((dims + 4)·u + 2⁻¹⁸), and an absolute share for underflow. Scores are lowered by g·|c|², so a centroid far
+ *    away cannot blur the others. Where the third score is further above the second than twice that error, the two first
+ *    centroids are the two nearest, whatever the rounding; else (or when a norm nears overflow) all k are computed exactly.
+ * 4. Distances of the winner and the runner-up come from differences in float64: lane l of four adds up the features
+ *    l, l + 4, …, and the sum is (0 + 1) + (2 + 3). The lower one wins, equal ones go to the lowest index.
+ *
+ * So labels and distances are the same bits as the plain TypeScript kernels', on every machine and at every place in a
+ * batch. Statistics are float64, row after row, with the same four lanes. Compile with -ffp-contract=off: only step 1 may
+ * fuse. Nothing here allocates; pointers need no alignment. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#define LANES 16
+#define TILE 8
+#elif defined(__AVX2__)
+#include <immintrin.h>
+#define LANES 8
+#define TILE 6
+#elif defined(__SSE2__)
+#include <emmintrin.h>
+#define LANES 4
+#define TILE 4
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#define LANES 4
+#define TILE 8
+#elif defined(__wasm_simd128__)
+#include <wasm_simd128.h>
+#define LANES 4
+#define TILE 4
+#else
+#error "no vectors known for this machine"
+#endif
+
+#define CHUNK_BITS 5
+#define NUMBER ((1 << CHUNK_BITS) - 1)
+#define CHUNK ((1 << CHUNK_BITS) / TILE * TILE)
+#define BLOCK (2 * LANES)
+#define LINE 64
+/* Rows of a fused pass that stay in the cache between assigning and adding up. */
+#define FUSED_ROWS 256
+/* A score no centroid reaches: the norms of those that take part stay below NORM_MAX. */
+#define PADDING 1e38f
+#define NORM_MAX 1e36f
+
+#define JOIN2(a, b) a##_##b
+#define JOIN(a, b) JOIN2(a, b)
+#if defined(VARIANT)
+#define EXPORT(name) JOIN(name, VARIANT)
+#else
+#define EXPORT(name) name
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+
+typedef float floats __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int32_t ints __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef float float4 __attribute__((vector_size(16), aligned(4), may_alias));
+typedef double double4 __attribute__((vector_size(32), aligned(8), may_alias));
+
+#if defined(__AVX512F__)
+INLINE floats lower(floats a, floats b) { return (floats)_mm512_min_ps((__m512)a, (__m512)b); }
+INLINE floats higher(floats a, floats b) { return (floats)_mm512_max_ps((__m512)a, (__m512)b); }
+INLINE floats less_product(floats a, floats x, floats y) {
+  return (floats)_mm512_fnmadd_ps((__m512)x, (__m512)y, (__m512)a);
+}
+#elif defined(__AVX2__)
+INLINE floats lower(floats a, floats b) { return (floats)_mm256_min_ps((__m256)a, (__m256)b); }
+INLINE floats higher(floats a, floats b) { return (floats)_mm256_max_ps((__m256)a, (__m256)b); }
+INLINE floats less_product(floats a, floats x, floats y) {
+  return (floats)_mm256_fnmadd_ps((__m256)x, (__m256)y, (__m256)a);
+}
+#elif defined(__SSE2__)
+INLINE floats lower(floats a, floats b) { return (floats)_mm_min_ps((__m128)a, (__m128)b); }
+INLINE floats higher(floats a, floats b) { return (floats)_mm_max_ps((__m128)a, (__m128)b); }
+INLINE floats less_product(floats a, floats x, floats y) { return a - x * y; }
+#elif defined(__aarch64__)
+INLINE floats lower(floats a, floats b) { return (floats)vminq_f32((float32x4_t)a, (float32x4_t)b); }
+INLINE floats higher(floats a, floats b) { return (floats)vmaxq_f32((float32x4_t)a, (float32x4_t)b); }
+INLINE floats less_product(floats a, floats x, floats y) {
+  return (floats)vfmsq_f32((float32x4_t)a, (float32x4_t)x, (float32x4_t)y);
+}
+#else
+INLINE floats lower(floats a, floats b) { return (floats)wasm_f32x4_pmin((v128_t)a, (v128_t)b); }
+INLINE floats higher(floats a, floats b) { return (floats)wasm_f32x4_pmax((v128_t)a, (v128_t)b); }
+INLINE floats less_product(floats a, floats x, floats y) { return a - x * y; }
+#endif
+
+INLINE floats broadcast(float value) { return value - (floats){0}; }
+INLINE ints broadcast_int(int32_t value) { return value - (ints){0}; }
+INLINE ints choose(ints mask, ints a, ints b) { return (mask & a) | (~mask & b); }
+INLINE double4 widened(const float *from) { return __builtin_convertvector(*(const float4 *)from, double4); }
+/* The last one to three features, zeros after them: these add nothing to their lanes. */
+INLINE double4 widened_rest(const float *from, int32_t rest) {
+  return (double4){from[0], rest > 1 ? from[1] : 0, rest > 2 ? from[2] : 0, 0};
+}
+INLINE double total(double4 sums) { return (sums[0] + sums[1]) + (sums[2] + sums[3]); }
+
+#if defined(__AVX512F__)
+INLINE floats numbered(floats score, ints number) {
+  /* score & ~NUMBER | number in one step */
+  return (floats)_mm512_ternarylogic_epi32((__m512i)score, _mm512_set1_epi32(NUMBER), (__m512i)number, 0xBA);
+}
+#else
+INLINE floats numbered(floats score, ints number) { return (floats)(((ints)score & ~NUMBER) | number); }
+#endif
+
+INLINE int any(ints mask) {
+  uint64_t words[LANES / 2], all = 0;
+  __builtin_memcpy(words, &mask, sizeof words);
+  for (int i = 0; i < LANES / 2; i++) all |= words[i];
+  return all != 0;
+}
+
+/* ---- panels: centroids in tiles, feature after feature, each tile headed by its scores' beginnings ---- */
+
+INLINE int32_t tile_count(int32_t k) { return (k + TILE - 1) / TILE; }
+INLINE size_t tile_floats(int32_t dims) { return (size_t)TILE * (size_t)(dims + 1); }
+INLINE double error_factor(int32_t dims) { return 1.1 * ((dims + 4) * 0x1p-24 + 0x1p-18); }
+
+/* Floats of the panels: the tiles, the squared norms of k centroids, the largest norm. */
+double EXPORT(panel_floats)(int32_t k, int32_t dims) {
+  return (double)(tile_count(k) * tile_floats(dims) + (size_t)k + 1);
+}
+
+/* Floats of scratch space: one block of turned points. */
+double EXPORT(scratch_floats)(int32_t dims) { return (double)BLOCK * dims; }
+
+void EXPORT(pack)(const float *centroids, int32_t k, int32_t dims, float *panels) {
+  const int32_t tiles = tile_count(k);
+  const double g = error_factor(dims);
+  float *norms = panels + tiles * tile_floats(dims);
+  float highest = 0;
+  for (int32_t j = 0; j < tiles * TILE; j++) {
+    float *tile = panels + (j / TILE) * tile_floats(dims);
+    const int32_t column = j % TILE;
+    double norm = 0;
+    for (int32_t d = 0; d < dims; d++) {
+      const float value = j < k ? centroids[(size_t)j * dims + d] : 0;
+      tile[TILE * (d + 1) + column] = value;
+      norm += (double)value * value;
+    }
+    tile[column] = j < k ? (float)(norm / 2 - g * norm) : PADDING;
+    if (j >= k) continue;
+    norms[j] = (float)norm;
+    if (!(norms[j] <= highest)) highest = norms[j];
+  }
+  norms[k] = highest;
+}
+
+/* ---- scores of one block ---- */
+
+typedef struct {
+  floats first, second, third;
+  ints first_chunk, second_chunk;
+} Lowest;
+
+/* Turns `rows` points (the rest of the block is zeros) into one vector of points per feature; their squared norms. */
+INLINE void turn(const float *points, int32_t rows, int32_t dims, float *turned, floats norms[2]) {
+  int32_t row = 0;
+  for (; row + 4 <= rows; row += 4) {
+    const float *p = points + (size_t)row * dims;
+    int32_t d = 0;
+    for (; d + 4 <= dims; d += 4) {
+      const float4 a = *(const float4 *)(p + d), b = *(const float4 *)(p + dims + d);
+      const float4 c = *(const float4 *)(p + 2 * (size_t)dims + d), e = *(const float4 *)(p + 3 * (size_t)dims + d);
+      const float4 ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), AB = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+      const float4 ce = __builtin_shufflevector(c, e, 0, 4, 1, 5), CE = __builtin_shufflevector(c, e, 2, 6, 3, 7);
+      float *out = turned + (size_t)d * BLOCK + row;
+      *(float4 *)out = __builtin_shufflevector(ab, ce, 0, 1, 4, 5);
+      *(float4 *)(out + BLOCK) = __builtin_shufflevector(ab, ce, 2, 3, 6, 7);
+      *(float4 *)(out + 2 * BLOCK) = __builtin_shufflevector(AB, CE, 0, 1, 4, 5);
+      *(float4 *)(out + 3 * BLOCK) = __builtin_shufflevector(AB, CE, 2, 3, 6, 7);
+    }
+    for (; d < dims; d++) {
+      float *out = turned + (size_t)d * BLOCK + row;
+      for (int32_t i = 0; i < 4; i++) out[i] = p[(size_t)i * dims + d];
+    }
+  }
+  for (; row < BLOCK; row++) {
+    for (int32_t d = 0; d < dims; d++) {
+      turned[(size_t)d * BLOCK + row] = row < rows ? points[(size_t)row * dims + d] : 0;
+    }
+  }
+  /* Two chains each: one would wait for its own additions. */
+  floats less[2][2] = {{{0}}};
+  for (int32_t d = 0; d < dims; d++) {
+    const floats *x = (const floats *)(turned + (size_t)d * BLOCK);
+    for (int p = 0; p < 2; p++) less[d & 1][p] = less_product(less[d & 1][p], x[p], x[p]);
+  }
+  for (int p = 0; p < 2; p++) norms[p] = -(less[0][p] + less[1][p]);
+}
+
+INLINE void score_tile(const float *turned, int32_t dims, const float *tile, floats scores[TILE][2]) {
+  for (int32_t c = 0; c < TILE; c++) scores[c][0] = scores[c][1] = broadcast(tile[c]);
+  const float *column = tile + TILE;
+  for (int32_t d = 0; d < dims; d++, column += TILE, turned += BLOCK) {
+    const floats x0 = ((const floats *)turned)[0], x1 = ((const floats *)turned)[1];
+    for (int32_t c = 0; c < TILE; c++) {
+      const floats value = broadcast(column[c]);
+      scores[c][0] = less_product(scores[c][0], x0, value);
+      scores[c][1] = less_product(scores[c][1], x1, value);
+    }
+  }
+}
+
+INLINE void offer(Lowest *lowest, floats key, ints chunk) {
+  const ints below_first = key < lowest->first, below_second = key < lowest->second;
+  lowest->third = lower(lowest->third, higher(lowest->second, key));
+  lowest->second_chunk = choose(below_first, lowest->first_chunk, choose(below_second, chunk, lowest->second_chunk));
+  lowest->second = lower(lowest->second, higher(lowest->first, key));
+  lowest->first_chunk = choose(below_first, chunk, lowest->first_chunk);
+  lowest->first = lower(lowest->first, key);
+}
+
+/* With `three` unset only the two lowest are true, which is enough for labels alone. */
+INLINE void lowest_of_block(const float *turned, int32_t dims, const float *panels, int32_t tiles, int three,
+                            const char *next, Lowest lowest[2]) {
+  /* The next block is fetched meanwhile, a share with each tile. */
+  const int32_t share = ((int32_t)(BLOCK * sizeof(float)) * dims + tiles - 1) / tiles;
+  for (int p = 0; p < 2; p++) {
+    lowest[p].first = lowest[p].second = lowest[p].third = broadcast(PADDING);
+    lowest[p].first_chunk = lowest[p].second_chunk = (ints){0};
+  }
+  for (int32_t chunk = 0; chunk < tiles; chunk += CHUNK / TILE) {
+    floats first[2], second[2], third[2];
+    for (int p = 0; p < 2; p++) first[p] = second[p] = third[p] = broadcast(PADDING);
+    const int32_t end = chunk + CHUNK / TILE < tiles ? chunk + CHUNK / TILE : tiles;
+    for (int32_t t = chunk; t < end; t++) {
+      floats scores[TILE][2];
+      for (int32_t b = 0; b < share; b += LINE) __builtin_prefetch(next + b);
+      next += share;
+      score_tile(turned, dims, panels + t * tile_floats(dims), scores);
+      for (int32_t c = 0; c < TILE; c++) {
+        const ints number = broadcast_int((t - chunk) * TILE + c);
+        for (int p = 0; p < 2; p++) {
+          const floats key = numbered(scores[c][p], number);
+          const floats beyond_first = higher(first[p], key);
+          if (three) third[p] = lower(third[p], higher(second[p], beyond_first));
+          second[p] = lower(second[p], beyond_first);
+          first[p] = lower(first[p], key);
+        }
+      }
+    }
+    for (int p = 0; p < 2; p++) {
+      offer(&lowest[p], first[p], broadcast_int(chunk * TILE));
+      offer(&lowest[p], second[p], broadcast_int(chunk * TILE));
+      lowest[p].third = lower(lowest[p].third, third[p]);
+    }
+  }
+}
+
+/* ---- exact distances ---- */
+
+static double exact_distance(const float *x, const float *c, int32_t dims) {
+  double4 sums = {0};
+  int32_t d = 0;
+  for (; d + 4 <= dims; d += 4) {
+    const double4 difference = widened(x + d) - widened(c + d);
+    sums += difference * difference;
+  }
+  if (d < dims) {
+    const double4 difference = widened_rest(x + d, dims - d) - widened_rest(c + d, dims - d);
+    sums += difference * difference;
+  }
+  return total(sums);
+}
+
+INLINE void exact_pair(const float *x, const float *a, const float *b, int32_t dims, double out[2]) {
+  double4 to_a = {0}, to_b = {0};
+  int32_t d = 0;
+  for (; d + 4 <= dims; d += 4) {
+    const double4 value = widened(x + d);
+    const double4 from_a = value - widened(a + d), from_b = value - widened(b + d);
+    to_a += from_a * from_a;
+    to_b += from_b * from_b;
+  }
+  if (d < dims) {
+    const double4 value = widened_rest(x + d, dims - d);
+    const double4 from_a = value - widened_rest(a + d, dims - d), from_b = value - widened_rest(b + d, dims - d);
+    to_a += from_a * from_a;
+    to_b += from_b * from_b;
+  }
+  out[0] = total(to_a);
+  out[1] = total(to_b);
+}
+
+/* What the plain kernel does: all k, in order. A NaN is never nearest. */
+static int32_t exact_scan(const float *x, const float *centroids, int32_t k, int32_t dims, double out[2]) {
+  int32_t label = 0;
+  out[0] = out[1] = __builtin_inf();
+  for (int32_t j = 0; j < k; j++) {
+    const double distance = exact_distance(x, centroids + (size_t)j * dims, dims);
+    if (distance < out[0]) {
+      out[1] = out[0];
+      out[0] = distance;
+      label = j;
+    } else if (distance < out[1]) {
+      out[1] = distance;
+    }
+  }
+  return label;
+}
+
+/* ---- exported kernels ---- */
+
+/* What the float32 scores say about one block. `unsure` is set when, for any row of it, the error may be larger than
+ * the gap behind the first; judged by the largest norm of all centroids, so rows may yet be sure one by one. */
+typedef struct {
+  float norms[BLOCK], first[BLOCK], second[BLOCK], third[BLOCK];
+  int32_t first_label[BLOCK], second_label[BLOCK];
+  int unsure;
+} Scored;
+
+typedef struct {
+  const float *centroids, *panels, *norms;
+  int32_t k, dims, tiles;
+  /* The error of a score is at most g·(|x|²/2 + |c|²) + underflow. */
+  float g, underflow, highest_norm;
+} Model;
+
+INLINE Model model_of(const float *centroids, int32_t k, int32_t dims, const float *panels) {
+  Model model = {.centroids = centroids, .panels = panels, .k = k, .dims = dims, .tiles = tile_count(k)};
+  model.norms = panels + model.tiles * tile_floats(dims);
+  model.highest_norm = model.norms[k];
+  model.g = (float)error_factor(dims);
+  model.underflow = (dims + 128) * 0x1p-148f;
+  return model;
+}
+
+INLINE const float *centroid(const Model *model, int32_t j) { return model->centroids + (size_t)j * model->dims; }
+
+/* By how much two scores must differ to be surely different, the nearer one's centroid having this norm at most. */
+INLINE float gap_needed(const Model *model, float point_norm, float centroid_norm) {
+  return model->g * point_norm + 2 * model->g * centroid_norm + model->underflow;
+}
+
+INLINE void score_block(const Model *model, const float *block, int32_t rows, int three, float *scratch,
+                        Scored *scored) {
+  floats norms[2];
+  Lowest lowest[2];
+  ints unsure = {0};
+  turn(block, rows, model->dims, scratch, norms);
+  lowest_of_block(scratch, model->dims, model->panels, model->tiles, three,
+                  (const char *)(block + (size_t)BLOCK * model->dims), lowest);
+  for (int p = 0; p < 2; p++) {
+    const int32_t at = p * LANES;
+    const floats gap = lowest[p].second - lowest[p].first;
+    unsure |= ~(gap > model->g * norms[p] + broadcast(gap_needed(model, 0, model->highest_norm)));
+    *(floats *)(scored->norms + at) = norms[p];
+    *(floats *)(scored->first + at) = lowest[p].first;
+    *(floats *)(scored->second + at) = lowest[p].second;
+    *(floats *)(scored->third + at) = lowest[p].third;
+    *(ints *)(scored->first_label + at) = lowest[p].first_chunk + ((ints)lowest[p].first & NUMBER);
+    *(ints *)(scored->second_label + at) = lowest[p].second_chunk + ((ints)lowest[p].second & NUMBER);
+  }
+  scored->unsure = any(unsure);
+}
+
+/* Labels, and their squared distances unless `distances` is absent. Returns how many points needed the exact scan. */
+int32_t EXPORT(nearest)(const float *points, int32_t n, int32_t dims, const float *centroids, int32_t k,
+                        const float *panels, float *scratch, int32_t *labels, float *distances) {
+  const Model model = model_of(centroids, k, dims, panels);
+  const int scorable = model.highest_norm < NORM_MAX;
+  int32_t scanned = 0;
+  for (int32_t from = 0; from < n; from += BLOCK) {
+    const int32_t rows = n - from < BLOCK ? n - from : BLOCK;
+    const float *block = points + (size_t)from * dims;
+    Scored scored;
+    if (scorable) score_block(&model, block, rows, 0, scratch, &scored);
+    if (!scorable || scored.unsure) {
+      for (int32_t row = 0; row < rows; row++) {
+        if (scorable && scored.first_label[row] < k) {
+          const float norm = model.norms[scored.first_label[row]];
+          if (scored.second[row] - scored.first[row] > gap_needed(&model, scored.norms[row], norm)) continue;
+        }
+        double both[2];
+        scored.first_label[row] = exact_scan(block + (size_t)row * dims, centroids, k, dims, both);
+        scanned++;
+      }
+    }
+    if (rows == BLOCK) {
+      __builtin_memcpy(labels + from, scored.first_label, sizeof scored.first_label);
+    } else {
+      for (int32_t row = 0; row < rows; row++) labels[from + row] = scored.first_label[row];
+    }
+    if (distances) {
+      for (int32_t row = 0; row < rows; row++) {
+        const float *x = block + (size_t)row * dims;
+        const double distance = exact_distance(x, centroid(&model, scored.first_label[row]), dims);
+        distances[from + row] = distance == distance ? (float)distance : __builtin_inff();
+      }
+    }
+  }
+  return scanned;
+}
+
+/* labels, nearest and second: n each; second is Infinity when k is 1. Returns how many points needed the exact scan. */
+int32_t EXPORT(nearest_two)(const float *points, int32_t n, int32_t dims, const float *centroids, int32_t k,
+                            const float *panels, float *scratch, int32_t *labels, float *nearest, float *second) {
+  const Model model = model_of(centroids, k, dims, panels);
+  const int scorable = k > 1 && model.highest_norm < NORM_MAX;
+  int32_t scanned = 0;
+  for (int32_t from = 0; from < n; from += BLOCK) {
+    const int32_t rows = n - from < BLOCK ? n - from : BLOCK;
+    const float *block = points + (size_t)from * dims;
+    Scored scored;
+    if (scorable) score_block(&model, block, rows, 1, scratch, &scored);
+    for (int32_t row = 0; row < rows; row++) {
+      const float *x = block + (size_t)row * dims;
+      double distances[2];
+      int32_t label = 0, other = 0, sure = 0;
+      if (scorable) {
+        label = scored.first_label[row];
+        other = scored.second_label[row];
+        if (label < k && other < k) {
+          const float norm = model.norms[label] > model.norms[other] ? model.norms[label] : model.norms[other];
+          sure = scored.third[row] - scored.second[row] > gap_needed(&model, scored.norms[row], norm);
+        }
+      }
+      if (sure) {
+        exact_pair(x, centroid(&model, label), centroid(&model, other), dims, distances);
+        if (distances[1] < distances[0] || (distances[1] == distances[0] && other < label)) {
+          const double nearer = distances[1];
+          distances[1] = distances[0];
+          distances[0] = nearer;
+          label = other;
+        }
+      } else {
+        label = exact_scan(x, centroids, k, dims, distances);
+        scanned++;
+      }
+      labels[from + row] = label;
+      nearest[from + row] = (float)distances[0];
+      second[from + row] = (float)distances[1];
+    }
+  }
+  return scanned;
+}
+
+/* Adds Σw, Σw·(x − r) and Σw·|(x − r)·inverse|² per label to `sums`: k, then k × dims, then k numbers. Weights and inverse
+ * may be absent. */
+void EXPORT(accumulate)(const float *values, const float *weights, const int32_t *labels, int32_t n, int32_t dims,
+                        int32_t k, const double *reference, const double *inverse, double *sums) {
+  double *residual_sums = sums + k, *square_sums = residual_sums + (size_t)k * dims;
+  for (int32_t row = 0; row < n; row++) {
+    const float *x = values + (size_t)row * dims;
+    const int32_t label = labels[row];
+    const double *r = reference + (size_t)label * dims;
+    double *sum = residual_sums + (size_t)label * dims;
+    const double weight = weights ? weights[row] : 1;
+    double4 squares = {0};
+    int32_t d = 0;
+    for (; d + 4 <= dims; d += 4) {
+      double4 residual = widened(x + d) - *(const double4 *)(r + d);
+      *(double4 *)(sum + d) += weight * residual;
+      if (inverse) residual *= *(const double4 *)(inverse + d);
+      squares += residual * residual;
+    }
+    if (d < dims) {
+      double rest[4] = {0};
+      for (int32_t lane = 0; d + lane < dims; lane++) {
+        const double residual = x[d + lane] - r[d + lane];
+        sum[d + lane] += weight * residual;
+        rest[lane] = inverse ? residual * inverse[d + lane] : residual;
+      }
+      const double4 residual = {rest[0], rest[1], rest[2], rest[3]};
+      squares += residual * residual;
+    }
+    sums[label] += weight;
+    square_sums[label] += weight * total(squares);
+  }
+}
+
+/* Both, a few rows at a time, so that a row is still in the cache when it is added up. */
+int32_t EXPORT(assign_accumulate)(const float *points, const float *weights, int32_t n, int32_t dims,
+                                  const float *centroids, int32_t k, const float *panels, float *scratch,
+                                  const double *reference, int32_t *labels, double *sums) {
+  int32_t scanned = 0;
+  for (int32_t from = 0; from < n; from += FUSED_ROWS) {
+    const int32_t rows = n - from < FUSED_ROWS ? n - from : FUSED_ROWS;
+    const float *block = points + (size_t)from * dims;
+    scanned += EXPORT(nearest)(block, rows, dims, centroids, k, panels, scratch, labels + from, 0);
+    EXPORT(accumulate)(block, weights ? weights + from : 0, labels + from, rows, dims, k, reference, 0, sums);
+  }
+  return scanned;
+}
+
+/* Squared distances of n points to m others, float64 by differences: out is n × m. */
+void EXPORT(pairwise)(const float *points, int32_t n, const float *others, int32_t m, int32_t dims, double *out) {
+  for (int32_t row = 0; row < n; row++) {
+    const float *x = points + (size_t)row * dims;
+    int32_t j = 0;
+    for (; j + 2 <= m; j += 2) {
+      const float *c = others + (size_t)j * dims;
+      exact_pair(x, c, c + dims, dims, out + (size_t)row * m + j);
+    }
+    if (j < m) out[(size_t)row * m + j] = exact_distance(x, others + (size_t)j * dims, dims);
+  }
+}
+
+/* Dot products of n points with the k packed centroids, float32: out is n × k. Error at most γ(dims)·Σ|x·c|. */
+void EXPORT(dots)(const float *points, int32_t n, int32_t dims, int32_t k, const float *panels, float *scratch,
+                  float *out) {
+  const int32_t tiles = tile_count(k);
+  for (int32_t from = 0; from < n; from += BLOCK) {
+    const int32_t rows = n - from < BLOCK ? n - from : BLOCK;
+    floats norms[2];
+    turn(points + (size_t)from * dims, rows, dims, scratch, norms);
+    for (int32_t t = 0; t < tiles; t++) {
+      const float *column = panels + t * tile_floats(dims) + TILE;
+      const float *x = scratch;
+      floats scores[TILE][2] = {{{0}}};
+      for (int32_t d = 0; d < dims; d++, column += TILE, x += BLOCK) {
+        const floats x0 = ((const floats *)x)[0], x1 = ((const floats *)x)[1];
+        for (int32_t c = 0; c < TILE; c++) {
+          const floats value = broadcast(column[c]);
+          scores[c][0] = less_product(scores[c][0], x0, value);
+          scores[c][1] = less_product(scores[c][1], x1, value);
+        }
+      }
+      for (int32_t c = 0; c < TILE && t * TILE + c < k; c++) {
+        for (int32_t row = 0; row < rows; row++) {
+          out[(size_t)(from + row) * k + t * TILE + c] = 0 - scores[c][row / LANES][row % LANES];
+        }
+      }
+    }
+  }
+}
+
+/* (value − mean) / scale in float64, clamped to ±limit, as float32: out is n × dims. */
+void EXPORT(scale_points)(const float *values, int32_t n, int32_t dims, const double *mean, const double *scale,
+                          double limit, float *out) {
+  for (int32_t row = 0; row < n; row++) {
+    const float *x = values + (size_t)row * dims;
+    float *scaled = out + (size_t)row * dims;
+    for (int32_t d = 0; d < dims; d++) {
+      const double value = (x[d] - mean[d]) / scale[d];
+      scaled[d] = (float)(value > limit ? limit : value < -limit ? -limit : value);
+    }
+  }
+}
+
+#if defined(VARIANT)
+#include "variants.h"
+
+#define TEXT2(a) #a
+#define TEXT(a) TEXT2(a)
+
+const Variant JOIN(variant, VARIANT) = {
+    .name = TEXT(VARIANT),
+    .panel_floats = EXPORT(panel_floats),
+    .scratch_floats = EXPORT(scratch_floats),
+    .pack = EXPORT(pack),
+    .nearest = EXPORT(nearest),
+    .nearest_two = EXPORT(nearest_two),
+    .accumulate = EXPORT(accumulate),
+    .assign_accumulate = EXPORT(assign_accumulate),
+    .pairwise = EXPORT(pairwise),
+    .dots = EXPORT(dots),
+    .scale_points = EXPORT(scale_points),
+};
+#endif
