@@ -3,9 +3,9 @@
 //
 // 1. Points are taken in blocks of `size`, each a coreset that is exact.
 // 2. Two coresets of one level become one of the next: their union, reduced to `size`. About log₂(n/size) of them are held.
-// 3. To reduce, every point gets the worth w/W + w·d²/Σw·d², d the distance to the nearest of a few k-means++ centres
-//    (after O. Bachem, M. Lucic and A. Krause, 2018, who measure from the mean); a sample by worth stays (sampling.ts), each
-//    with its weight divided by its chance. Far points are never lost.
+// 3. To reduce, every point gets the worth w/W + w/(k·W_j) + w·d²/Σw·d², d the distance to the nearest of k k-means++ centres
+//    and W_j the weight around that centre (D. Feldman and M. Langberg, 2011: the share a point can have in any inertia); a
+//    sample by worth stays (sampling.ts), each with its weight divided by its chance. Far points and small clusters stay.
 // 4. The weights are brought to the old total, so that the weight of all points is kept.
 //
 // A coreset knows which offsets it stands for; draws are seeded by these. Same points in the same order: same bits.
@@ -184,34 +184,43 @@ export class CoresetBuilder {
 /** k-means++ centres that distances are measured from: enough that a few clusters do not hide the rest. */
 const centresMax = 16;
 
+/** Bounds, but for a factor, the share that a point can have in the inertia about any centroids. */
 function worthsOf({ n, dims, values, weights, weight }: Coreset, random: Random): Float64Array {
   const k = countDistinct(values, n, dims, centresMax, weights);
   const centres = seedCentroids({ values, n, dims, k, weights, random });
-  const errors = new Float64Array(n);
-  for (let row = 0; row < n; row++) {
-    errors[row] = weights[row]! * squareToNearest(values, row, centres, k, dims);
-  }
+  const { labels, squares } = nearestCentres(values, n, dims, centres, k);
+  const errors = squares.map((square, row) => weights[row]! * square);
   const error = sumOf(errors);
-  return errors.map((e, row) => weights[row]! / weight + (error > 0 ? e / error : 0));
+  const around = new Float64Array(k);
+  for (let row = 0; row < n; row++) around[labels[row]!]! += weights[row]!;
+  return errors.map((e, row) => {
+    const ofCluster = weights[row]! / (k * around[labels[row]!]!);
+    return weights[row]! / weight + ofCluster + (error > 0 ? e / error : 0);
+  });
 }
 
-function squareToNearest(
+function nearestCentres(
   values: Float32Array,
-  row: number,
+  n: number,
+  dims: number,
   centres: Float64Array,
   k: number,
-  dims: number,
-): number {
-  let least = Infinity;
-  for (let j = 0; j < k; j++) {
-    let square = 0;
-    for (let d = 0; d < dims && square < least; d++) {
-      const difference = values[row * dims + d]! - centres[j * dims + d]!;
-      square += difference * difference;
+) {
+  const labels = new Int32Array(n);
+  const squares = new Float64Array(n).fill(Infinity);
+  for (let row = 0; row < n; row++) {
+    for (let j = 0; j < k; j++) {
+      let square = 0;
+      for (let d = 0; d < dims && square < squares[row]!; d++) {
+        const difference = values[row * dims + d]! - centres[j * dims + d]!;
+        square += difference * difference;
+      }
+      if (square >= squares[row]!) continue;
+      squares[row] = square;
+      labels[row] = j;
     }
-    least = Math.min(least, square);
   }
-  return least;
+  return { labels, squares };
 }
 
 function comesBefore(a: Coreset, b: Coreset): boolean {
