@@ -10,6 +10,9 @@ import type { LabelledPoints } from './cluster-moments.ts';
 /** Above this, two clusters are taken for one. */
 export const overlapMax = 0.53;
 
+/** Of the halves of a Gaussian: 2·√(1 − 2/π) / (2·√(2/π)). */
+export const overlapOfHalves = 0.755;
+
 /** Fewer points than this show nothing. */
 const pointsMin = 3;
 
