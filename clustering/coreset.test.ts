@@ -127,7 +127,7 @@ describe('a coreset', () => {
 
 describe('a systematic sample', () => {
   it('has the size asked for, and keeps what is worth most', () => {
-    const worths = fc.array(fc.float({ min: 0, max: 10, noNaN: true }), { maxLength: 60 });
+    const worths = fc.array(fc.integer({ min: 0, max: 1000 }), { maxLength: 60 });
     fc.assert(
       fc.property(worths, fc.integer({ min: 1, max: 20 }), fc.nat(50), (all, size, seed) => {
         const chances = systematicSample(all, size, new Random(seed));
@@ -141,7 +141,7 @@ describe('a systematic sample', () => {
 
   it('estimates a sum without bias', () => {
     const random = new Random(8);
-    const worths = Array.from({ length: 200 }, () => random.float() ** 4);
+    const worths = Array.from({ length: 200 }, () => 0.1 + random.float() ** 4);
     let estimate = 0;
     for (let round = 0; round < 400; round++) {
       const chances = systematicSample(worths, 20, random);
