@@ -70,6 +70,12 @@ export {
   type DeltaStatistics,
 } from './mini-batch.ts';
 export {
+  imputeMean,
+  type MissingPolicy,
+  nearestTwoPartial,
+  rejectMissing,
+} from './missing-values.ts';
+export {
   defaultHalfLife,
   OnlineModel,
   type OnlineOptions,
@@ -97,6 +103,7 @@ export {
 } from './quality-accumulator.ts';
 export { fitScaler, identityScaler, type Scaler, scalePoints, unscalePoints } from './scaler.ts';
 export { countDistinct, type SeedingOptions, seedCentroids } from './seeding.ts';
+export { cosineDistance, normaliseCentroids, normalisePoints } from './spherical.ts';
 export {
   calinskiHarabasz,
   daviesBouldin,
