@@ -103,6 +103,7 @@ export {
 } from './quality-accumulator.ts';
 export { fitScaler, identityScaler, type Scaler, scalePoints, unscalePoints } from './scaler.ts';
 export { countDistinct, type SeedingOptions, seedCentroids } from './seeding.ts';
+export { surplusSeeds } from './shrinking-path.ts';
 export { cosineDistance, normaliseCentroids, normalisePoints } from './spherical.ts';
 export {
   calinskiHarabasz,

@@ -2,10 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { Random } from '../support/index.ts';
 import { adjustedRand } from './adjusted-rand.ts';
 import { CoresetBuilder } from './coreset.ts';
+import { fitFullBatch } from './full-batch.ts';
 import { kneedle, recommendK } from './k-selection.ts';
 import { referenceKernels as kernels } from './kernels/reference.ts';
 import { eigenvectors, principalAxes } from './principal-axes.ts';
-import { mergeCheapest, shrinkingPath } from './shrinking-path.ts';
+import { mergeCheapest, shrinkingPath, surplusSeeds } from './shrinking-path.ts';
 import { gaussianMixture, numberedMixture } from './testing/gaussian-mixtures.ts';
 
 const options = { kMax: 12, seed: 3, kernels, gapReferences: 10 };
@@ -87,6 +88,23 @@ describe('the path of clusterings', () => {
     const sum = merged.sumSquares.reduce((all, value) => all + value, 0);
     expect(sum).toBeCloseTo(fit.inertia + merged.cost, 6);
     expect(merged.weights.reduce((all, value) => all + value, 0)).toBe(300);
+  });
+});
+
+describe('a surplus of seeds', () => {
+  it('begins one run where the best of five from k-means++ does not end better', () => {
+    for (const seed of [1, 2, 3]) {
+      const points = gaussianMixture({ k: 20, dims: 16, separation: 6, n: 1500, seed });
+      const initial = surplusSeeds({ ...points, seed, kernels }, 20);
+      const fit = { ...points, k: 20, seed, kernels };
+      const one = fitFullBatch({ ...fit, nInit: 0, initial }).inertia;
+      expect(one).toBeLessThanOrEqual(fitFullBatch({ ...fit, nInit: 5 }).inertia * 1.0001);
+    }
+  });
+
+  it('is none where there are too few distinct points', () => {
+    const values = Float32Array.of(1, 1, 2, 2);
+    expect(surplusSeeds({ values, n: 4, dims: 1, seed: 1, kernels }, 3)).toBeUndefined();
   });
 });
 
