@@ -31,7 +31,7 @@ export interface FullBatchOptions {
   /** Relative to the mean variance of a feature, as in scikit-learn. */
   readonly tolerance?: number;
   readonly nInit?: number;
-  /** k × dims, in the space of the values: one more run, the first, begins here; so the result is no worse than these. */
+  /** k × dims, in the space of the values: one more run, the first, begins here; so the result is no worse than these. With nInit 0, the only one. */
   readonly initial?: Float64Array | undefined;
   readonly onIteration?: (report: IterationReport) => void;
 }
@@ -73,7 +73,7 @@ export function* fullBatchSteps(
   options: FullBatchOptions,
 ): Generator<IterationReport, FullBatchFit> {
   const { nInit = 5, seed, initial, values, n, dims, k, weights } = options;
-  assert(nInit >= 1, 'nInit is at least 1');
+  assert(nInit >= 1 || initial !== undefined, 'a fit has somewhere to begin');
   const random = new Random(seed);
   let best: FullBatchFit | undefined;
   for (let run = initial === undefined ? 1 : 0; run <= nInit; run++) {
