@@ -35,7 +35,7 @@ function inertiaOf(
   const labels = new Int32Array(n);
   const nearest = new Float32Array(n);
   const rounded = Float32Array.from(centroids);
-  kernels.nearestTwo(values, n, dims, rounded, k, labels, nearest, new Float32Array(n));
+  kernels.nearest(values, n, kernels.prepare(rounded, k, dims), labels, nearest);
   return nearest.reduce((sum, square, row) => sum + square * (weights?.[row] ?? 1), 0);
 }
 

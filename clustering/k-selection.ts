@@ -129,9 +129,8 @@ function labelsBy(
   kernels: Kernels,
 ): Int32Array {
   const labels = new Int32Array(n);
-  const scratch = new Float32Array(n);
-  const centroids = Float32Array.from(fit.centroids);
-  kernels.nearestTwo(values, n, dims, centroids, fit.k, labels, scratch, new Float32Array(n));
+  const panels = kernels.prepare(Float32Array.from(fit.centroids), fit.k, dims);
+  kernels.nearest(values, n, panels, labels);
   return labels;
 }
 

@@ -37,6 +37,9 @@ function run({ n, dims, k, points, centroids }: Case, nearestTwo = nearestTwoPar
   return { labels, nearest, second };
 }
 
+const plainNearestTwo: typeof nearestTwoPartial = (points, n, dims, centroids, k, ...outputs) =>
+  referenceKernels.nearestTwo(points, n, referenceKernels.prepare(centroids, k, dims), ...outputs);
+
 describe('missing values', () => {
   it('partial: the distance is dims/present times that over what is there', () => {
     fc.assert(
@@ -70,7 +73,7 @@ describe('missing values', () => {
       fc.property(cases, (item) => {
         const points = item.points.map((x) => (Number.isNaN(x) ? 1 : x));
         const whole = { ...item, points };
-        expect(run(whole)).toEqual(run(whole, referenceKernels.nearestTwo));
+        expect(run(whole)).toEqual(run(whole, plainNearestTwo));
       }),
     );
   });

@@ -151,8 +151,7 @@ export class SeedingPart {
     const m = fresh.length / this.#dims;
     const labels = new Int32Array(n);
     const nearest = new Float32Array(n);
-    const second = new Float32Array(n);
-    this.#kernels.nearestTwo(values, n, this.#dims, fresh, m, labels, nearest, second);
+    this.#kernels.nearest(values, n, this.#kernels.prepare(fresh, m, this.#dims), labels, nearest);
     for (let row = 0; row < n; row++) {
       if (nearest[row]! >= this.#potential[row]!) continue;
       this.#potential[row] = nearest[row]!;

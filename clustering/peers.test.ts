@@ -131,9 +131,8 @@ describe('of labels and counts', () => {
     for (const iterationsMax of [1, 2, 5]) {
       const fit = fitFullBatch({ ...points, k: 9, seed: 4, kernels, nInit: 1, iterationsMax });
       const labels = new Int32Array(1000);
-      const [nearest, second] = [new Float32Array(1000), new Float32Array(1000)];
-      const centroids = Float32Array.from(fit.centroids);
-      kernels.nearestTwo(points.values, 1000, 2, centroids, 9, labels, nearest, second);
+      const panels = kernels.prepare(Float32Array.from(fit.centroids), 9, 2);
+      kernels.nearest(points.values, 1000, panels, labels);
       expect(fit.labels).toEqual(labels);
     }
   });

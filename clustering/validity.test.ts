@@ -187,9 +187,8 @@ function nearestOfFirst(
   k: number,
 ): LabelledPoints {
   const labels = new Int32Array(n);
-  const scratch = new Float32Array(n);
   const first = values.slice(0, k * dims);
-  referenceKernels.nearestTwo(values, n, dims, first, k, labels, scratch, new Float32Array(n));
+  referenceKernels.nearest(values, n, referenceKernels.prepare(first, k, dims), labels);
   return { values, n, dims, labels };
 }
 
