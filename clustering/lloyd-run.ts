@@ -3,9 +3,10 @@
 
 import { distanceBins } from './distance-histogram.ts';
 import type { FitState } from './fit-state.ts';
+import { squaredDistance } from './kernels/bounds.ts';
 import type { Kernels } from './kernels/kernels.ts';
 import { halfDistances, measureDrift } from './pruning.ts';
-import { squaredDistance } from './squared-distance.ts';
+
 import type { ThreadTeam } from './thread-team.ts';
 
 export interface RunOptions {

@@ -3,38 +3,16 @@
 // 1. Each point keeps u ≥ its distance to its centroid and l ≤ its distance to every other.
 // 2. When centroids move by p_j: u += p_label, l −= the largest p of the others.
 // 3. With s = half the distance from its centroid to the nearest other one: u < max(l, s) proves that the label stands.
-//    Only points that fail are measured, all centroids at once, by the kernels: a block of them costs less than the
-//    tests of finer bounds (Elkan's one for each centroid, Yinyang's one for each group) would.
+// 4. Where it does not, u is measured; where it still does not, all centroids are: a block of such points at a time, by
+//    the kernel, which costs less than the tests of finer bounds (Elkan's one for each centroid) would.
 //
-// Exact: bounds are rounded outwards by 2⁻²², more than all roundings since the kernels' float32 squares; so a proven label
-// is nearer by more than float64 could get wrong, and is the very label that the kernels would give.
+// Here: what happens once an iteration. kernels/bounds.ts has what happens for each point.
 
-const grow = 1 + 2 ** -22;
-const shrink = 1 - 2 ** -22;
-/** What a squared distance may lose to float32's smallest steps, and the largest that it can hold. */
-const underflow = 2 ** -149;
-const largest = 3.4e38;
+import { grow, shrink } from './kernels/bounds.ts';
+import type { Moves } from './kernels/kernels.ts';
 
-/** A distance that the root of a float32 square does not exceed. */
-export function upperBound(square: number): number {
-  return Math.sqrt(square * grow + underflow) * grow;
-}
-
-/** A distance that is not above the root of a float32 square; Infinity stands for anything too large for float32. */
-export function lowerBound(square: number): number {
-  const sure = Math.min(square, largest) * shrink - underflow;
-  return sure > 0 ? Math.sqrt(sure) * shrink : 0;
-}
-
-export interface Drift {
-  /** The largest move of all centroids but `most`, and of `most`. */
-  readonly others: number;
-  readonly largest: number;
-  readonly most: number;
-}
-
-/** The two largest moves: a point's other centroids moved at most by the largest that is not its own. */
-export function largestDrift(drift: Float64Array): Drift {
+/** The two largest drifts: a point's other centroids moved at most by the largest that is not its own. */
+export function movesOf(drift: Float64Array, half: Float64Array): Moves {
   let most = 0;
   let others = 0;
   for (let j = 1; j < drift.length; j++) {
@@ -43,40 +21,10 @@ export function largestDrift(drift: Float64Array): Drift {
       most = j;
     } else if (drift[j]! > others) others = drift[j]!;
   }
-  return { others, largest: drift[most]!, most };
+  return { drift, half, most, largest: drift[most]!, others };
 }
 
-/**
- * Moves the bounds of rows from ≤ row < to by the centroids' drift.
- * @param unproven out: rows whose label is not proven any more. @returns how many
- */
-export function moveBounds(
-  from: number,
-  to: number,
-  labels: Int32Array,
-  upper: Float32Array,
-  lower: Float32Array,
-  drift: Float64Array,
-  half: Float64Array,
-  { others, largest, most }: Drift,
-  unproven: Int32Array,
-): number {
-  let count = 0;
-  for (let row = from; row < to; row++) {
-    const label = labels[row]!;
-    const u = (upper[row]! + drift[label]!) * grow;
-    const room = lower[row]! - (label === most ? others : largest);
-    const l = room > 0 ? room * shrink : 0;
-    upper[row] = u;
-    lower[row] = l;
-    // Written so that a bound that is no number proves nothing.
-    if (u < l || u < half[label]!) continue;
-    unproven[count++] = row;
-  }
-  return count;
-}
-
-/** Moves per centroid, rounded up: `before` and `after` are k × dims. */
+/** How far each centroid went, rounded up. @param before and @param after k × dims. */
 export function measureDrift(
   before: Float32Array,
   after: Float32Array,

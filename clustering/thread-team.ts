@@ -9,7 +9,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { type PassTask, PartWorker } from './fit-pass.ts';
+import { PartWorker, type PassTask } from './fit-pass.ts';
 import type { FitState } from './fit-state.ts';
 import type { Kernels } from './kernels/kernels.ts';
 import { openBlocks, type PointSource } from './point-blocks.ts';
