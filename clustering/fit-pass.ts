@@ -26,12 +26,21 @@ export const chunkRowsDefault = 512;
 /** Weight that may leave a cluster's sums, in multiples of what is left, before they are made anew. */
 const removedMax = 1000;
 
+/**
+ * Proving a label costs about as much as 8 centroids do, measuring costs a basis of as much and then per centroid: where
+ * fewer labels of a part's first chunk are proven than this, the others are measured without trying.
+ */
+function provenShareMin(k: number): number {
+  return 0.4 / (1 + 0.02 * k);
+}
+
 export class PartWorker {
   readonly #state: FitState;
   readonly #blocks: PointBlocks;
   readonly #kernels: Kernels;
   readonly #bounds: BoundKernels;
   readonly #chunkRows: number;
+  readonly #everyRow: Int32Array;
   readonly #unproven: Int32Array;
   readonly #gathered: Float32Array;
   readonly #gatheredWeights: Float32Array;
@@ -49,6 +58,7 @@ export class PartWorker {
     this.#kernels = kernels;
     this.#bounds = kernels.bounds ?? plainBounds;
     this.#chunkRows = chunkRows;
+    this.#everyRow = Int32Array.from({ length: chunkRows }, (_, row) => row);
     this.#unproven = new Int32Array(chunkRows);
     this.#gathered = new Float32Array(chunkRows * state.dims);
     this.#gatheredWeights = new Float32Array(chunkRows);
@@ -89,25 +99,48 @@ export class PartWorker {
   }
 
   #update(part: number, sums: ClusterSums): void {
-    const { labels, upper, lower } = this.#state;
+    const leastProven = provenShareMin(this.#state.k);
+    let hopeless = false;
     this.#eachChunk(part, (from, to) => {
       const values = this.#blocks.values(from, to);
-      const count = this.#bounds.proveLabels(
-        values,
-        to - from,
-        this.#panels!,
-        labels.subarray(from, to),
-        { upper: upper.subarray(from, to), lower: lower.subarray(from, to) },
-        this.#moves!,
-        this.#unproven,
-        this.#gathered,
-      );
-      if (count === 0) return;
-      this.#measure(this.#gathered, count);
-      this.#state.measured[part]! += count;
-      if (this.#relabel(part, from, count)) this.#transfer(part, from, to, count, sums);
+      if (hopeless) return this.#settle(part, from, to, values, this.#everyRow, to - from, sums);
+      const count = this.#prove(from, to, values);
+      hopeless = to - from - count < leastProven * (to - from);
+      this.#settle(part, from, to, this.#gathered, this.#unproven, count, sums);
     });
     this.#refresh(part, sums);
+  }
+
+  /** @returns how many rows are unproven: these are gathered */
+  #prove(from: number, to: number, values: Float32Array): number {
+    const { labels, upper, lower } = this.#state;
+    return this.#bounds.proveLabels(
+      values,
+      to - from,
+      this.#panels!,
+      labels.subarray(from, to),
+      { upper: upper.subarray(from, to), lower: lower.subarray(from, to) },
+      this.#moves!,
+      this.#unproven,
+      this.#gathered,
+    );
+  }
+
+  /** Measures `count` points, at `rows` after `from`, and moves those whose label changed between the sums. */
+  #settle(
+    part: number,
+    from: number,
+    to: number,
+    points: Float32Array,
+    rows: Int32Array,
+    count: number,
+    sums: ClusterSums,
+  ): void {
+    if (count === 0) return;
+    this.#measure(points, count);
+    this.#state.measured[part]! += count;
+    if (!this.#relabel(part, from, rows, count)) return;
+    this.#transfer(part, points, this.#weightsOf(from, to, rows, count), count, sums);
   }
 
   #measure(points: Float32Array, count: number): void {
@@ -115,12 +148,12 @@ export class PartWorker {
     this.#kernels.nearestTwo(points, count, this.#panels!, ...out);
   }
 
-  /** Takes over what was measured for the unproven rows. @returns whether a label changed */
-  #relabel(part: number, from: number, count: number): boolean {
+  /** Takes over what was measured. @returns whether a label changed */
+  #relabel(part: number, from: number, rows: Int32Array, count: number): boolean {
     const { labels, changed } = this.#state;
     const before = changed[part]!;
     for (let i = 0; i < count; i++) {
-      const row = from + this.#unproven[i]!;
+      const row = from + rows[i]!;
       this.#setBounds(row, i);
       this.#before[i] = labels[row]!;
       if (this.#before[i] === this.#after[i]) continue;
@@ -135,10 +168,15 @@ export class PartWorker {
     this.#state.lower[row] = lowerBound(this.#second[i]!);
   }
 
-  #transfer(part: number, from: number, to: number, count: number, sums: ClusterSums): void {
+  #transfer(
+    part: number,
+    points: Float32Array,
+    weights: Float32Array | undefined,
+    count: number,
+    sums: ClusterSums,
+  ): void {
     const { k, dims, reference } = this.#state;
     const { counts, removed, dirty } = this.#columnsOf(part);
-    const weights = this.#weightsOf(from, to, count);
     for (let i = 0; i < count; i++) {
       const before = this.#before[i]!;
       const after = this.#after[i]!;
@@ -150,14 +188,14 @@ export class PartWorker {
       removed[before]! += weight;
       dirty[before] = dirty[after] = 1;
     }
-    const rows = [this.#gathered, weights, this.#before, this.#after, count] as const;
-    this.#bounds.transfer(...rows, { k, dims, reference }, sums);
+    const basis = { k, dims, reference };
+    this.#bounds.transfer(points, weights, this.#before, this.#after, count, basis, sums);
   }
 
-  #weightsOf(from: number, to: number, count: number): Float32Array | undefined {
+  #weightsOf(from: number, to: number, rows: Int32Array, count: number): Float32Array | undefined {
     const weights = this.#blocks.weights(from, to);
     if (weights === undefined) return undefined;
-    for (let i = 0; i < count; i++) this.#gatheredWeights[i] = weights[this.#unproven[i]!]!;
+    for (let i = 0; i < count; i++) this.#gatheredWeights[i] = weights[rows[i]!]!;
     return this.#gatheredWeights;
   }
 
