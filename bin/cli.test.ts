@@ -1,6 +1,6 @@
 // The command line as people start it: built files, real processes, the embedded log.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -42,10 +42,24 @@ function pointsFile(name: string, rows: number): string {
   return path;
 }
 
+async function allAssigned(url: string, rows: number): Promise<void> {
+  await eventually('all points are assigned', async () => {
+    const status = await (await fetch(`${url}/v1/status`)).json();
+    const { lag } = status as { lag: { records: number; logRecords: number } };
+    return lag.logRecords === rows && lag.records === 0;
+  });
+}
+
 interface Row {
   readonly key: string;
+  readonly modelVersion: string;
   readonly partition: number;
   readonly offset: number;
+}
+
+interface Clusters {
+  readonly modelVersion: string;
+  readonly clusters: readonly object[];
 }
 
 async function assignedInLog(dataDir: string): Promise<Row[]> {
@@ -70,11 +84,7 @@ test('a file produced to a dev that is killed and started again is assigned once
   await first.dev.end('SIGKILL');
 
   const second = await startDev(dataDir, '--no-demo');
-  await eventually('all points are assigned', async () => {
-    const status = await (await fetch(`${second.url}/v1/status`)).json();
-    const { lag } = status as { lag: { records: number; logRecords: number } };
-    return lag.logRecords === rows && lag.records === 0;
-  });
+  await allAssigned(second.url, rows);
   expect(await second.dev.end('SIGTERM')).toBe(exitCodes.ok);
 
   const assigned = await assignedInLog(dataDir);
@@ -101,6 +111,60 @@ test('a second dev on one data folder is told who holds it', async () => {
   expect(stderr).toContain('only one process');
   await dev.end('SIGTERM');
 }, 120_000);
+
+test('after a reset the same points are assigned anew by a model that begins at 1.0.0', async () => {
+  const rows = 1_000;
+  const dataDir = join(folder, 'reset');
+  const reset = ['reset', '--data-dir', dataDir];
+  const first = await startDev(dataDir, '--no-demo');
+  await run(['produce', pointsFile('again.csv', rows), '--key-column', 'id', '--url', first.url]);
+  await allAssigned(first.url, rows);
+  const held = await run([...reset, '--yes']);
+  expect(held.code).toBe(exitCodes.refused);
+  expect(held.stderr).toMatch(/MEANSTREAM_REFUSED.*meanstream dev/);
+  await first.dev.end('SIGTERM');
+
+  const shown = await run([...reset, '--dry-run']);
+  expect(shown.code).toBe(exitCodes.ok);
+  expect(shown.stdout).toMatch(/ offsets of group meanstream .* 1,000 points read .* delete /);
+  expect(shown.stdout).toMatch(/ models .* delete /);
+  expect(shown.stdout).toMatch(/ meanstream-centroids-changelog .* delete /);
+  expect(shown.stdout).toMatch(/ points .* 1,000 offsets .* keep /);
+  expect(shown.stdout).toMatch(/ assignments .* 1,000 offsets .* keep /);
+  const unasked = await run(reset);
+  expect(unasked.code).toBe(exitCodes.refused);
+  expect(unasked.stderr).toContain('--yes');
+  expect((await run([...reset, '--dry-run'])).stdout).toBe(shown.stdout);
+
+  const done = await run([...reset, '--yes']);
+  expect(done.stderr).toBe('');
+  expect(done.code).toBe(exitCodes.ok);
+  expect(existsSync(join(dataDir, 'state', 'meanstream'))).toBe(false);
+  expect((await run([...reset, '--dry-run'])).stdout).toMatch(/ models .* 0 offsets /);
+
+  const second = await startDev(dataDir, '--no-demo', '--set', 'model.k=3');
+  await allAssigned(second.url, rows);
+  const answer = await fetch(`${second.url}/v1/clusters`);
+  const { modelVersion, clusters } = (await answer.json()) as Clusters;
+  expect(modelVersion).toMatch(/^1\.0\./);
+  expect(clusters).toHaveLength(3);
+  await second.dev.end('SIGTERM');
+  const assigned = await assignedInLog(dataDir);
+  expect(assigned).toHaveLength(2 * rows);
+  expect(new Set(assigned.map(({ key }) => key)).size).toBe(rows);
+  expect(assigned.every((row) => row.modelVersion.startsWith('1.0.'))).toBe(true);
+
+  expect((await run([...reset, '--yes', '--outputs'])).code).toBe(exitCodes.ok);
+  expect(await assignedInLog(dataDir)).toEqual([]);
+}, 120_000);
+
+test('a reset of a folder without a log makes none', async () => {
+  const dataDir = join(folder, 'mistyped');
+  const { code, stderr } = await run(['reset', '--yes', '--data-dir', dataDir]);
+  expect(code).toBe(exitCodes.usage);
+  expect(stderr).toContain('no embedded log');
+  expect(existsSync(dataDir)).toBe(false);
+});
 
 test('a taken port is told with its remedy', async () => {
   const server = createServer();

@@ -7,6 +7,7 @@ import { addConfig } from './commands/config.ts';
 import { addDev } from './commands/dev.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addProduce } from './commands/produce.ts';
+import { addReset } from './commands/reset.ts';
 import { addRetrain } from './commands/retrain.ts';
 import { addServices } from './commands/services.ts';
 import { addTail } from './commands/tail.ts';
@@ -25,6 +26,7 @@ const commands = [
   addTail,
   addTopics,
   addTopology,
+  addReset,
   addDoctor,
   addConfig,
 ];

@@ -150,6 +150,12 @@ export interface Broker {
     group: string,
     partitions: readonly TopicPartition[],
   ): Promise<CommittedOffset[]>;
+  /**
+   * Forgets every committed position of a group. Idempotent; a group that nobody knows has none. A transaction in flight
+   * may bring one back: fence its writer first.
+   * @throws RefusedError while the group has live members; nothing was deleted then.
+   */
+  deleteOffsets(group: string): Promise<void>;
   /** Number of live members of a group. */
   groupMembers(group: string): Promise<number>;
   openReader(partition: TopicPartition, from: number): PartitionReader;

@@ -1,10 +1,11 @@
-// The first model of a stream, from a sample of its first points: scaler, k-means++ and Lloyd on the sample. The reference
+// The first model of a stream, from a sample of its first points: scaler, seeds and Lloyd on the sample. The reference
 // of the generation is the set of centroids found; the sample's statistics are the prior that later points outweigh.
 
 import type { OnlineStart } from './cluster-state.ts';
 import { fitFullBatch } from './full-batch.ts';
 import type { Kernels } from './kernels/kernels.ts';
 import { fitScaler, identityScaler, scalePoints, unscalePoints } from './scaler.ts';
+import { surplusSeeds } from './shrinking-path.ts';
 
 export interface BootstrapOptions {
   /** n × dims, input units. */
@@ -26,7 +27,8 @@ export function bootstrapModel(options: BootstrapOptions): OnlineStart {
   const scaler = scaling ? fitScaler(values, n, dims, weights) : identityScaler(dims);
   const scaled = new Float32Array(n * dims);
   scalePoints(values, n, dims, scaler.mean, scaler.scale, scaled);
-  const fit = fitFullBatch({ values: scaled, n, dims, k, weights, seed, kernels, nInit });
+  const points = { values: scaled, n, dims, weights, seed, kernels };
+  const fit = fitFullBatch({ ...points, k, nInit, initial: surplusSeeds(points, k) });
   const centroids = unscalePoints(fit.centroids, k, dims, scaler);
   const { sumSquares, distanceHistogram } = fit;
   const { mean, scale } = scaler;

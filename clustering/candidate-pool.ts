@@ -5,6 +5,7 @@
 
 import type { Random } from '../support/index.ts';
 import type { DeltaStatistics } from './mini-batch.ts';
+import { systematicSample } from './sampling.ts';
 
 const candidatesMax = 128;
 const candidatesKept = 64;
@@ -49,16 +50,10 @@ export class CandidatePool {
 
   /** @param worths of the candidates, in their order; one of no worth is dropped. */
   thin(worths: readonly number[], random: Random): void {
-    const threshold = samplingThreshold(worths, candidatesKept);
-    let next = random.float();
-    let sum = 0;
+    const chances = systematicSample(worths, candidatesKept, random);
     this.#candidates = this.#candidates.flatMap((candidate, i) => {
-      const chance = Math.min(1, worths[i]! / threshold);
-      if (!(chance > 0)) return [];
-      sum += chance;
-      if (sum <= next) return [];
-      next += 1;
-      return [{ ...candidate, standsFor: candidate.standsFor / chance }];
+      const chance = chances[i]!;
+      return chance > 0 ? [{ ...candidate, standsFor: candidate.standsFor / chance }] : [];
     });
   }
 
@@ -75,17 +70,4 @@ export class CandidatePool {
     }
     return pool;
   }
-}
-
-/** τ with Σ min(1, worth/τ) = size: the largest worths are taken out as long as they exceed it. */
-function samplingThreshold(worths: readonly number[], size: number): number {
-  const falling = worths.filter((worth) => worth > 0).sort((a, b) => b - a);
-  if (falling.length <= size) return Number.MIN_VALUE;
-  let rest = falling.reduce((sum, worth) => sum + worth, 0);
-  for (let certain = 0; certain < size; certain++) {
-    const threshold = rest / (size - certain);
-    if (falling[certain]! <= threshold) return threshold;
-    rest -= falling[certain]!;
-  }
-  return falling[size]!;
 }

@@ -13,9 +13,14 @@ export function distanceBin(distance: number): number {
   return Math.max(bin, 0);
 }
 
+/** A power costs as much as a distance: the edges are kept. The last is where the last bin would end. */
+const edges = Float64Array.from({ length: distanceBins + 1 }, (_, bin) =>
+  bin === 0 ? 0 : 2 ** ((bin - binOfOne) / binsPerOctave),
+);
+
 /** Lower edge of a bin; 0 for the first. */
 export function binStart(bin: number): number {
-  return bin === 0 ? 0 : 2 ** ((bin - binOfOne) / binsPerOctave);
+  return edges[bin]!;
 }
 
 /** Running totals of k histograms, k × (bins + 1): what `shareBelow` reads. */

@@ -90,7 +90,7 @@ export function* fullBatchSteps(
   options: FullBatchOptions,
 ): Generator<IterationReport, FullBatchFit> {
   const { nInit = 5, seed, initial, values, n, dims, k, weights, kernels } = options;
-  assert(nInit >= (initial === undefined ? 1 : 0), 'nInit is at least 1');
+  assert(nInit >= 1 || initial !== undefined, 'a fit has somewhere to begin');
   const state = fitState({ n, dims, k }, distanceBins);
   const threads = threadsFor(options, state);
   const given: PointSource = { type: 'memory', n, dims, values, weights };
@@ -128,8 +128,8 @@ function* lloyd(
 }
 
 function threadsFor({ threads, n, dims, k }: FullBatchOptions, { parts }: FitState): number {
-  if (!threadsAvailable()) return 1;
-  const wanted = threads ?? (n * dims * k < threadedWorkMin ? 1 : availableParallelism());
+  const enough = n * dims * k >= threadedWorkMin && parts > 1;
+  const wanted = threads ?? (enough ? availableParallelism() : 1);
   assert(wanted >= 1, 'a fit has at least one thread');
-  return Math.min(wanted, parts);
+  return wanted > 1 && threadsAvailable() ? Math.min(wanted, parts) : 1;
 }

@@ -1,9 +1,30 @@
 // Pure mathematics: flat typed arrays in, flat typed arrays out. No I/O, no clock, no randomness but a seeded generator
 // passed in; imports support/ alone. Read mini-batch.ts (what a task adds up) and online-model.ts (how it is folded) first.
 
+export { adjustedRand } from './adjusted-rand.ts';
 export { type AssignableModel, Assigner } from './assigner.ts';
 export { type BootstrapOptions, bootstrapModel } from './bootstrap.ts';
+export {
+  addPoints,
+  type ClusterMoments,
+  type ClusterSummary,
+  emptyMoments,
+  type LabelledPoints,
+  mergeMoments,
+  summarise,
+  summarisePoints,
+} from './cluster-moments.ts';
 export type { OnlineBasis, OnlineStart } from './cluster-state.ts';
+export {
+  type Coreset,
+  type CoresetBlock,
+  CoresetBuilder,
+  exactCoreset,
+  mergeCoresets,
+  type OffsetRange,
+  type ReduceOptions,
+  reduceCoreset,
+} from './coreset.ts';
 export {
   binStart,
   cumulativeHistogram,
@@ -29,6 +50,14 @@ export {
   type IterationReport,
 } from './full-batch.ts';
 export { type ClusterMatch, type MatchOptions, matchClusters } from './identity.ts';
+export {
+  type KCriterion,
+  type KCurvePoint,
+  type KRecommendation,
+  type KSelectionOptions,
+  type KVote,
+  recommendK,
+} from './k-selection.ts';
 export { chooseKernels, type KernelChoice } from './kernels/choose-kernels.ts';
 export {
   type CentroidPanels,
@@ -40,6 +69,7 @@ export { loadNativeKernels } from './kernels/native.ts';
 export { referenceKernels } from './kernels/reference.ts';
 export { loadWasmKernels } from './kernels/wasm.ts';
 export type { LifecycleEvent } from './lifecycle.ts';
+export { type Lineage, lineageOf, type NewFate, type OldFate } from './lineage.ts';
 export {
   candidatesPerDelta,
   DeltaAccumulator,
@@ -47,12 +77,25 @@ export {
   type DeltaStatistics,
 } from './mini-batch.ts';
 export {
+  imputeMean,
+  type MissingPolicy,
+  nearestTwoPartial,
+  rejectMissing,
+} from './missing-values.ts';
+export {
   defaultHalfLife,
   OnlineModel,
   type OnlineOptions,
   type OnlineRecords,
   type OnlineSnapshot,
 } from './online-model.ts';
+export {
+  type ParallelSeedingOptions,
+  type SeedDraw,
+  SeedingPart,
+  type SeedingPoints,
+  seedInParallel,
+} from './parallel-seeding.ts';
 export {
   type ClusteringQuality,
   clusteringQuality,
@@ -67,3 +110,12 @@ export {
 } from './quality-accumulator.ts';
 export { fitScaler, identityScaler, type Scaler, scalePoints, unscalePoints } from './scaler.ts';
 export { countDistinct, type SeedingOptions, seedCentroids } from './seeding.ts';
+export { surplusSeeds } from './shrinking-path.ts';
+export { cosineDistance, normaliseCentroids, normalisePoints } from './spherical.ts';
+export {
+  calinskiHarabasz,
+  daviesBouldin,
+  daviesBouldinOfPoints,
+  type Silhouette,
+  silhouette,
+} from './validity.ts';

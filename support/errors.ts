@@ -96,6 +96,13 @@ export class DependencyDownError extends MeanstreamError {
   }
 }
 
+/** Not done because it would do harm now; nothing was changed (exit code 5). */
+export class RefusedError extends MeanstreamError {
+  constructor(message: string, context?: ErrorContext) {
+    super('MEANSTREAM_REFUSED', message, context);
+  }
+}
+
 /** Nothing sensible can follow: stop the process. */
 export class FatalError extends MeanstreamError {
   constructor(message: string, context?: ErrorContext) {

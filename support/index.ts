@@ -14,6 +14,7 @@ export {
   OffsetOutOfRangeError,
   ProcessorFailedError,
   RecordTooLargeError,
+  RefusedError,
   RetriableError,
   TaskCorruptedError,
   TaskMigratedError,

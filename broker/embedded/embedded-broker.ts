@@ -5,7 +5,7 @@
 //   readers ◄── PartitionLog (newest batches in memory, the rest from LevelDB) ◄──────────────────────┘
 
 import type { TopicSpec } from '../../schemas/index.ts';
-import { type Clock, DependencyDownError, type Logger } from '../../support/index.ts';
+import { type Clock, DependencyDownError, type Logger, RefusedError } from '../../support/index.ts';
 import type {
   Broker,
   CommittedOffset,
@@ -91,6 +91,17 @@ export class EmbeddedBroker implements Broker {
   ): Promise<CommittedOffset[]> {
     await this.#live().database.settled();
     return this.#state.committed(group, partitions);
+  }
+
+  async deleteOffsets(group: string): Promise<void> {
+    const members = this.#groups.memberCount(group);
+    if (members > 0) {
+      throw new RefusedError(
+        `The offsets of group ${group} are not deleted while it has live members (${members}); stop them first.`,
+        { group, members },
+      );
+    }
+    await this.#live().deleteOffsets(group);
   }
 
   async groupMembers(group: string): Promise<number> {

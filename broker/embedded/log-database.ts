@@ -195,7 +195,7 @@ export class LogDatabase {
     if (cause?.code === 'LEVEL_LOCKED') {
       return new DependencyDownError(
         `Another process holds the embedded log in ${this.#dir}; stop it, or give this one another data folder (only one process can use the embedded log).`,
-        { dir: this.#dir, cause: error },
+        { dir: this.#dir, isHeld: true, cause: error },
       );
     }
     return new DependencyDownError(

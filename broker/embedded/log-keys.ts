@@ -32,6 +32,8 @@ export const batchKey = (number: number, partition: number, offset: number): str
 
 export const offsetOfBatchKey = (key: string): number => Number.parseInt(key.slice(-16), 16);
 
+export const offsetsOf = (group: string): KeyRange => under(`o/${encodeURIComponent(group)}/`);
+
 export const offsetKey = (group: string, { topic, partition }: TopicPartition): string =>
   `o/${encodeURIComponent(group)}/${topic}/${partition}`;
 

@@ -28,6 +28,7 @@ import {
   lastPart,
   nextTopicKey,
   offsetKey,
+  offsetsOf,
   topicKey,
   under,
 } from './log-keys.ts';
@@ -157,6 +158,19 @@ export class LogState {
       const found = this.#offsets.get(offsetKey(group, { topic, partition }));
       return found === undefined ? [] : [{ topic, partition, ...found }];
     });
+  }
+
+  /** Once it is kept. A commit handed in later stands. */
+  async deleteOffsets(group: string): Promise<void> {
+    this.database.assertWritable();
+    await this.database.settled();
+    const { gte, lt } = offsetsOf(group);
+    const keys = [...this.#offsets.keys()].filter((key) => key >= gte && key < lt);
+    for (const key of keys) this.#offsets.delete(key);
+    await this.database.submit(
+      keys.map((key) => ({ type: 'del', key })),
+      () => {},
+    );
   }
 
   epoch(transactionalId: string): number {

@@ -18,6 +18,7 @@ import type {
 } from '../broker.ts';
 import { committedOffsets } from './committed-offsets.ts';
 import { Connections, type ConnectionsOptions } from './connections.ts';
+import { deleteOffsets } from './delete-offsets.ts';
 import { GroupMembership } from './group-membership.ts';
 import { check, coordinatorMoved, isRefusal } from './kafka-errors.ts';
 import { KafkaPartitionReader } from './kafka-partition-reader.ts';
@@ -81,6 +82,10 @@ export class KafkaBroker implements Broker {
     partitions: readonly TopicPartition[],
   ): Promise<CommittedOffset[]> {
     return committedOffsets(this.#connections, group, partitions);
+  }
+
+  deleteOffsets(group: string): Promise<void> {
+    return deleteOffsets(this.#connections, group);
   }
 
   async groupMembers(group: string): Promise<number> {

@@ -42,7 +42,7 @@ test('an encoder hands out its buffer up to its offset, without looking at it', 
 });
 
 test('error codes have the names we sort them by', () => {
-  const codes = [1, 3, 6, 7, 10, 14, 15, 16, 18, 25, 27, 47, 51, 88, 90];
+  const codes = [1, 3, 6, 7, 10, 14, 15, 16, 18, 25, 27, 47, 51, 68, 69, 88, 90];
   expect(codes.map(errorName)).toEqual([
     'OFFSET_OUT_OF_RANGE',
     'UNKNOWN_TOPIC_OR_PARTITION',
@@ -57,6 +57,8 @@ test('error codes have the names we sort them by', () => {
     'REBALANCE_IN_PROGRESS',
     'INVALID_PRODUCER_EPOCH',
     'CONCURRENT_TRANSACTIONS',
+    'NON_EMPTY_GROUP',
+    'GROUP_ID_NOT_FOUND',
     'UNSTABLE_OFFSET_COMMIT',
     'PRODUCER_FENCED',
   ]);

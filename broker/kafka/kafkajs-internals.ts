@@ -349,6 +349,10 @@ interface Calls {
     args: { groupIds: readonly string[] };
     answer: { groups: (ErrorCode & { state: string; members: object[] })[] };
   };
+  DeleteGroups: {
+    args: readonly string[];
+    answer: { results: (ErrorCode & { groupId: string })[] };
+  };
   JoinGroup: {
     args: Member & {
       sessionTimeout: number;

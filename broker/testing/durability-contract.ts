@@ -36,4 +36,20 @@ export function durabilityCases(create: () => Promise<BrokerUnderTest>): void {
     expect(at!.baseOffset).toBeGreaterThan(0);
     await underTest.close();
   });
+
+  it('keeps deleted positions deleted over a reopen', async () => {
+    const underTest = await create();
+    const { broker } = underTest;
+    const topic = await newTopic(broker);
+    const group = uniqueName('group');
+    const writer = await broker.openTransactionalWriter(uniqueName('tx'));
+    const offsets = [{ topic, partition: 0, offset: 1, metadata: '' }];
+    await writer.commit({ appends: [appendOf(topic, 0, ['a'])], group, offsets });
+    await writer.close();
+    await broker.deleteOffsets(group);
+
+    const again = await underTest.reopen!();
+    expect(await again.committedOffsets(group, [{ topic, partition: 0 }])).toEqual([]);
+    await underTest.close();
+  });
 }

@@ -1,8 +1,15 @@
 // Groups: every task has one owner, shares are even, and a task's topics stay together.
 
 import { afterEach, expect, it } from 'vitest';
-import type { AssignedTask, Broker, GroupMember, TaskGroup } from '../broker.ts';
-import { eventually, newTopic, type SharedBroker, uniqueName } from './contract-fixtures.ts';
+import type { AssignedTask, Broker, GroupMember, TaskGroup, TopicPartition } from '../broker.ts';
+import {
+  appendOf,
+  codeOf,
+  eventually,
+  newTopic,
+  type SharedBroker,
+  uniqueName,
+} from './contract-fixtures.ts';
 
 interface Joined {
   readonly member: GroupMember;
@@ -104,4 +111,58 @@ export function groupCases(shared: SharedBroker): void {
     await first.member.leave();
     await eventually('none', async () => (await broker.groupMembers(group)) === 0);
   });
+
+  it('forgets the committed positions of a group, and those of no other', async () => {
+    const broker = shared();
+    const [first, second] = [await newTopic(broker, 2), await newTopic(broker)];
+    const [group, other] = [uniqueName('group'), uniqueName('group')];
+    const asked = [0, 1].map((partition) => ({ topic: first, partition }));
+    asked.push({ topic: second, partition: 0 });
+    await commitAt(broker, group, asked);
+    await commitAt(broker, other, asked);
+    await broker.deleteOffsets(group);
+    expect(await broker.committedOffsets(group, asked)).toEqual([]);
+    expect(await broker.committedOffsets(other, asked)).toHaveLength(3);
+    await commitAt(broker, group, asked.slice(0, 1));
+    expect(await broker.committedOffsets(group, asked)).toHaveLength(1);
+  });
+
+  it('forgets the positions of a group twice, and of one that nobody knows, without harm', async () => {
+    const broker = shared();
+    const asked = [{ topic: await newTopic(broker), partition: 0 }];
+    const group = uniqueName('group');
+    await broker.deleteOffsets(group);
+    await commitAt(broker, group, asked);
+    await broker.deleteOffsets(group);
+    await broker.deleteOffsets(group);
+    expect(await broker.committedOffsets(group, asked)).toEqual([]);
+  });
+
+  it('keeps the positions of a group while it has live members', async () => {
+    const broker = shared();
+    const tasks = await taskGroup(broker, 'a', 1);
+    const asked = [{ topic: tasks.topics[0]!, partition: 0 }];
+    const group = uniqueName('group');
+    await commitAt(broker, group, asked);
+    const only = await join(group, 'one', [tasks]);
+    await eventually('it has the task', () => only.tasks()?.length === 1);
+    expect(await codeOf(broker.deleteOffsets(group))).toBe('MEANSTREAM_REFUSED');
+    expect(await broker.committedOffsets(group, asked)).toHaveLength(1);
+    await only.member.leave();
+    await eventually('it has left', async () => (await broker.groupMembers(group)) === 0);
+    await broker.deleteOffsets(group);
+    expect(await broker.committedOffsets(group, asked)).toEqual([]);
+  });
+}
+
+/** A transaction that moves the group to offset 1 of each partition. */
+async function commitAt(
+  broker: Broker,
+  group: string,
+  partitions: readonly TopicPartition[],
+): Promise<void> {
+  const writer = await broker.openTransactionalWriter(uniqueName('tx'));
+  const offsets = partitions.map((partition) => ({ ...partition, offset: 1, metadata: '' }));
+  await writer.commit({ appends: [appendOf(partitions[0]!.topic, 0, ['a'])], group, offsets });
+  await writer.close();
 }

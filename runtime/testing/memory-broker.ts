@@ -21,7 +21,13 @@ import type {
   Writer,
 } from '../../broker/index.ts';
 import type { TopicSpec } from '../../schemas/index.ts';
-import { assert, type Clock, RetriableError, TaskMigratedError } from '../../support/index.ts';
+import {
+  assert,
+  type Clock,
+  RefusedError,
+  RetriableError,
+  TaskMigratedError,
+} from '../../support/index.ts';
 import { MemoryGroup } from './memory-group.ts';
 import { MemoryPartition } from './memory-partition.ts';
 import { MemoryReader } from './memory-reader.ts';
@@ -79,6 +85,16 @@ export class MemoryBroker implements Broker {
     return partitions
       .map((partition) => this.#committed.get(offsetKey(group, partition)))
       .filter((offset) => offset !== undefined);
+  }
+
+  async deleteOffsets(group: string): Promise<void> {
+    const members = await this.groupMembers(group);
+    if (members > 0) {
+      throw new RefusedError(`Group ${group} has live members (${members}); stop them first.`);
+    }
+    for (const key of [...this.#committed.keys()]) {
+      if (groupOf(key) === group) this.#committed.delete(key);
+    }
   }
 
   async groupMembers(group: string): Promise<number> {
@@ -186,4 +202,8 @@ export class MemoryBroker implements Broker {
 
 function offsetKey(group: string, { topic, partition }: TopicPartition): string {
   return JSON.stringify([group, topic, partition]);
+}
+
+function groupOf(key: string): string {
+  return (JSON.parse(key) as [string, string, number])[0];
 }

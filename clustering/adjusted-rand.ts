@@ -1,0 +1,26 @@
+// How much two labellings of the same points agree, beyond chance (L. Hubert and P. Arabie, 1985): 1 is the same clustering,
+// 0 is what chance gives. Symmetric; numbering does not matter.
+
+export function adjustedRand(one: Int32Array, other: Int32Array): number {
+  const [k, m] = [1 + largest(one), 1 + largest(other)];
+  const both = new Float64Array(k * m);
+  const rows = new Float64Array(k);
+  const columns = new Float64Array(m);
+  for (let i = 0; i < one.length; i++) {
+    both[one[i]! * m + other[i]!]! += 1;
+    rows[one[i]!]! += 1;
+    columns[other[i]!]! += 1;
+  }
+  const [inRows, inColumns] = [pairsIn(rows), pairsIn(columns)];
+  const expected = (inRows * inColumns) / Math.max(1, (one.length * (one.length - 1)) / 2);
+  const most = (inRows + inColumns) / 2;
+  return most === expected ? 1 : (pairsIn(both) - expected) / (most - expected);
+}
+
+function pairsIn(counts: Float64Array): number {
+  return counts.reduce((sum, count) => sum + (count * (count - 1)) / 2, 0);
+}
+
+function largest(labels: Int32Array): number {
+  return labels.reduce((most, label) => Math.max(most, label), -1);
+}
