@@ -38,7 +38,9 @@ export const fullBatchBench: Bench = {
       for (const kind of ['clustered', 'uniform'] as const) {
         const size = n ?? (smoke ? 2_000 : each.n);
         say(`d=${each.dims} K=${each.k} ${kind}, ${size} points`);
-        rows.push(await measureCase({ ...each, n: size }, kind, smoke ? 1 : 3));
+        const row = await measureCase({ ...each, n: size }, kind, smoke ? 1 : 3);
+        say(`  ${row.ours} s, ${row.peer} ${row.theirs} s`);
+        rows.push(row);
       }
     }
     return rows;
