@@ -6,11 +6,18 @@ import { assignBench } from './assign.bench.ts';
 import type { Bench } from './bench.ts';
 import { codecBench } from './codec.bench.ts';
 import { embeddedBench } from './embedded.bench.ts';
+import { fullBatchBench } from './full-batch.bench.ts';
 import { kernelsBench } from './kernels.bench.ts';
 import { packageRoot } from './paths.ts';
 import { machine, tableOf, writeResults } from './report.ts';
 
-const benches: readonly Bench[] = [assignBench, codecBench, embeddedBench, kernelsBench];
+const benches: readonly Bench[] = [
+  assignBench,
+  codecBench,
+  embeddedBench,
+  fullBatchBench,
+  kernelsBench,
+];
 
 interface Flags {
   readonly smoke: boolean;

@@ -132,7 +132,7 @@ function run(compiler, args) {
 
 function keyOf(more) {
   const hash = createHash('sha256');
-  for (const name of ['kernels.c', 'addon.c', 'variants.h']) {
+  for (const name of ['kernels.c', 'bounds.h', 'addon.c', 'variants.h']) {
     hash.update(readFileSync(join(sources, name)));
   }
   hash.update(JSON.stringify([nativeFlags, variantsOf, ...more]));

@@ -1,5 +1,5 @@
 // The fit of a retrain: scaler, then full-batch k-means, over points in memory. Runs in a worker thread, so that the
-// process goes on serving; the points are shared, not copied.
+// process goes on serving, and starts more where there are cores and work for them; the points are shared, not copied.
 
 import { Worker } from 'node:worker_threads';
 import {
@@ -55,7 +55,7 @@ export type Fit = (
 export function fitHere(input: FitInput, onProgress: (progress: FitProgress) => void): FitOutput {
   const { values, weights, n, dims, k, seed, scaling, runs, initial } = input;
   const scaler = scaling ? fitScaler(values, n, dims, weights) : identityScaler(dims);
-  const scaled = new Float32Array(n * dims);
+  const scaled = new Float32Array(new SharedArrayBuffer(n * dims * 4));
   scalePoints(values, n, dims, scaler.mean, scaler.scale, scaled);
   const { kernels } = chooseKernels();
   const steps = fullBatchSteps({

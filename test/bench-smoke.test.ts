@@ -51,7 +51,7 @@ async function rowsOf(name: string) {
 describe('npm run bench', () => {
   it('says what there is when it is not told what to measure', async () => {
     const said = await bench();
-    for (const name of ['assign', 'codec', 'embedded', 'kernels'])
+    for (const name of ['assign', 'codec', 'embedded', 'full-batch', 'kernels'])
       expect(said).toContain(`  ${name} `);
     expect(said).toContain('Example: npm run bench -- codec');
   });
@@ -83,6 +83,21 @@ describe('at smoke size', () => {
       const rows = await rowsOf('kernels');
       expect(rows).toHaveLength(3);
       for (const { wasm } of rows) expect(wasm).toEqual(expect.any(Number));
+    },
+    timeoutMs,
+  );
+
+  it(
+    'measures full-batch fits, on clustered and uniform points',
+    async () => {
+      const rows = await rowsOf('full-batch');
+      expect(rows.map((each: { case: string }) => each.case)).toEqual([
+        'd=32 K=64 clustered',
+        'd=32 K=64 uniform',
+      ]);
+      for (const { peer, sameInertia } of rows) {
+        if (!peer.startsWith('missing')) expect(sameInertia).toBe('yes');
+      }
     },
     timeoutMs,
   );

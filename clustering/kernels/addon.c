@@ -6,7 +6,7 @@
 
 #include "variants.h"
 
-#define ARGUMENTS_MAX 10
+#define ARGUMENTS_MAX 16
 
 /* Space for one block of turned points, per environment (each worker thread has its own), grown and never shrunk. */
 typedef struct {
@@ -223,6 +223,58 @@ static napi_value scale_points(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* proveLabels(n, dims, k, points, centroids, labels, upper, lower, drift, half, others, largest, most, unproven, gathered)
+ * → rows whose label is not proven */
+static napi_value prove_labels(napi_env env, napi_callback_info info) {
+  Call call = begin(env, info);
+  const int32_t n = count(&call, 0), dims = count(&call, 1), k = count(&call, 1);
+  const float *points = column(&call, napi_float32_array, (double)n * dims);
+  const float *centroids = column(&call, napi_float32_array, (double)k * dims);
+  const int32_t *labels = column(&call, napi_int32_array, n);
+  float *upper = column(&call, napi_float32_array, n);
+  float *lower = column(&call, napi_float32_array, n);
+  const double *drift = column(&call, napi_float64_array, k);
+  const double *half = column(&call, napi_float64_array, k);
+  const double others = number(&call), largest = number(&call);
+  const int32_t most = count(&call, 0);
+  int32_t *unproven = column(&call, napi_int32_array, n);
+  float *gathered = column(&call, napi_float32_array, (double)n * dims);
+  if (!call.refused && !labels_within(labels, n, k)) refuse(&call, "a label is not below k");
+  if (call.refused) return NULL;
+  return integer(&call, call.variant->prove_labels(points, n, dims, centroids, labels, upper, lower, drift, half, others,
+                                                   largest, most, unproven, gathered));
+}
+
+/* transfer(n, dims, k, values, weights?, before, after, reference, sums) */
+static napi_value transfer(napi_env env, napi_callback_info info) {
+  Call call = begin(env, info);
+  const int32_t n = count(&call, 0), dims = count(&call, 1), k = count(&call, 1);
+  const float *values = column(&call, napi_float32_array, (double)n * dims);
+  const float *weights = optional(&call, napi_float32_array, n);
+  const int32_t *before = column(&call, napi_int32_array, n);
+  const int32_t *after = column(&call, napi_int32_array, n);
+  const double *reference = column(&call, napi_float64_array, (double)k * dims);
+  double *sums = cluster_sums(&call, k, dims);
+  if (!call.refused && !(labels_within(before, n, k) && labels_within(after, n, k))) {
+    refuse(&call, "a label is not below k");
+  }
+  if (!call.refused) call.variant->transfer(values, weights, before, after, n, dims, k, reference, sums);
+  return NULL;
+}
+
+/* ownSquares(n, dims, k, points, centroids, labels, out) */
+static napi_value own_squares(napi_env env, napi_callback_info info) {
+  Call call = begin(env, info);
+  const int32_t n = count(&call, 0), dims = count(&call, 1), k = count(&call, 1);
+  const float *points = column(&call, napi_float32_array, (double)n * dims);
+  const float *centroids = column(&call, napi_float32_array, (double)k * dims);
+  const int32_t *labels = column(&call, napi_int32_array, n);
+  double *out = column(&call, napi_float64_array, n);
+  if (!call.refused && !labels_within(labels, n, k)) refuse(&call, "a label is not below k");
+  if (!call.refused) call.variant->own_squares(points, n, dims, centroids, labels, out);
+  return NULL;
+}
+
 static void offer(napi_env env, napi_value exports, const Variant *variant) {
   void *data = (void *)variant;
   const napi_property_descriptor functions[] = {
@@ -235,6 +287,9 @@ static void offer(napi_env env, napi_value exports, const Variant *variant) {
       {"pairwise", NULL, pairwise, NULL, NULL, NULL, napi_enumerable, data},
       {"dots", NULL, dots, NULL, NULL, NULL, napi_enumerable, data},
       {"scalePoints", NULL, scale_points, NULL, NULL, NULL, napi_enumerable, data},
+      {"proveLabels", NULL, prove_labels, NULL, NULL, NULL, napi_enumerable, data},
+      {"transfer", NULL, transfer, NULL, NULL, NULL, napi_enumerable, data},
+      {"ownSquares", NULL, own_squares, NULL, NULL, NULL, napi_enumerable, data},
   };
   napi_value object;
   napi_create_object(env, &object);

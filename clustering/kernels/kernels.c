@@ -556,6 +556,7 @@ void EXPORT(scale_points)(const float *values, int32_t n, int32_t dims, const do
 }
 
 #if defined(VARIANT)
+#include "bounds.h"
 #include "variants.h"
 
 #define TEXT2(a) #a
@@ -573,5 +574,8 @@ const Variant JOIN(variant, VARIANT) = {
     .pairwise = EXPORT(pairwise),
     .dots = EXPORT(dots),
     .scale_points = EXPORT(scale_points),
+    .prove_labels = EXPORT(prove_labels),
+    .transfer = EXPORT(transfer),
+    .own_squares = EXPORT(own_squares),
 };
 #endif

@@ -94,6 +94,9 @@ export interface Kernels {
     limit: number,
     out: Float32Array,
   ): void;
+
+  /** Where the set has its own; else those of bounds.ts serve. */
+  readonly bounds?: BoundKernels;
 }
 
 export interface Scaling {
@@ -129,4 +132,59 @@ export function clusterSums(k: number, dims: number): ClusterSums {
     residuals: column.subarray(k, k + k * dims),
     squares: column.subarray(k + k * dims),
   };
+}
+
+/** Of each point: u ≥ its distance to its centroid, l ≤ its distance to every other. */
+export interface Bounds {
+  readonly upper: Float32Array;
+  readonly lower: Float32Array;
+}
+
+/** What the centroids did since the bounds were true. */
+export interface Moves {
+  /** k each: how far it went, and half the way from it to the nearest other one. */
+  readonly drift: Float64Array;
+  readonly half: Float64Array;
+  /** The centroid that went furthest, how far, and how far the others went at most. */
+  readonly most: number;
+  readonly largest: number;
+  readonly others: number;
+}
+
+/** What pruned full-batch iterations need beside the kernels; bounds.ts says why it is exact. */
+export interface BoundKernels {
+  /**
+   * Moves the bounds, and makes the upper one tight where it does not prove the label.
+   * @param unproven out: rows whose label is still not proven. @param gathered out: their points. @returns how many
+   */
+  proveLabels(
+    points: Float32Array,
+    n: number,
+    panels: CentroidPanels,
+    labels: Int32Array,
+    bounds: Bounds,
+    moves: Moves,
+    unproven: Int32Array,
+    gathered: Float32Array,
+  ): number;
+
+  /** Each row whose label changed leaves the sums of `before`, then enters those of `after`. */
+  transfer(
+    values: Float32Array,
+    weights: Float32Array | undefined,
+    before: Int32Array,
+    after: Int32Array,
+    n: number,
+    basis: ResidualBasis,
+    sums: ClusterSums,
+  ): void;
+
+  /** Squared distances to the centroids of the labels, unrounded. @param out n. */
+  ownSquares(
+    points: Float32Array,
+    n: number,
+    panels: CentroidPanels,
+    labels: Int32Array,
+    out: Float64Array,
+  ): void;
 }

@@ -4,7 +4,7 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { assert } from '../../support/index.ts';
-import type { CentroidPanels, Kernels } from './kernels.ts';
+import type { BoundKernels, CentroidPanels, Kernels } from './kernels.ts';
 
 /** What addon.c exports per instruction set. The functions check their columns, and say how many points fell back. */
 interface NativeFunctions {
@@ -25,6 +25,9 @@ interface NativeFunctions {
     limit: number,
     out: Float32Array,
   ): void;
+  proveLabels(n: number, dims: number, k: number, ...columns: (Column | number)[]): number;
+  transfer(n: number, dims: number, k: number, ...columns: Column[]): void;
+  ownSquares(n: number, dims: number, k: number, ...columns: Column[]): void;
 }
 
 type Column = Float32Array | Float64Array | Int32Array | undefined;
@@ -92,6 +95,24 @@ function kernelsOf(variant: string, native: NativeFunctions): Kernels {
     },
     scalePoints(values, n, dims, { mean, scale }, limit, out) {
       native.scalePoints(n, dims, values, mean, scale, limit, out);
+    },
+    bounds: boundsOf(native),
+  };
+}
+
+function boundsOf(native: NativeFunctions): BoundKernels {
+  return {
+    proveLabels(points, n, { k, dims, centroids }, labels, bounds, moves, unproven, gathered) {
+      const { drift, half, others, largest, most } = moves;
+      const columns = [points, centroids, labels, bounds.upper, bounds.lower, drift, half];
+      const out = [unproven, gathered];
+      return native.proveLabels(n, dims, k, ...columns, others, largest, most, ...out);
+    },
+    transfer(values, weights, before, after, n, { k, dims, reference }, { column }) {
+      native.transfer(n, dims, k, values, weights, before, after, reference, column);
+    },
+    ownSquares(points, n, { k, dims, centroids }, labels, out) {
+      native.ownSquares(n, dims, k, points, centroids, labels, out);
     },
   };
 }

@@ -21,6 +21,13 @@ typedef struct {
                float *out);
   void (*scale_points)(const float *values, int32_t n, int32_t dims, const double *mean, const double *scale,
                        double limit, float *out);
+  int32_t (*prove_labels)(const float *points, int32_t n, int32_t dims, const float *centroids, const int32_t *labels,
+                          float *upper, float *lower, const double *drift, const double *half, double others,
+                          double largest, int32_t most, int32_t *unproven, float *gathered);
+  void (*transfer)(const float *values, const float *weights, const int32_t *before, const int32_t *after, int32_t n,
+                   int32_t dims, int32_t k, const double *reference, double *sums);
+  void (*own_squares)(const float *points, int32_t n, int32_t dims, const float *centroids, const int32_t *labels,
+                      double *out);
 } Variant;
 
 extern const Variant variant_avx512, variant_avx2, variant_baseline;
