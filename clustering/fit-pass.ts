@@ -4,7 +4,7 @@
 // - update: measures the rows whose label the bounds cannot prove (pruning.ts); a row that changes cluster leaves the one's
 //   sums and enters the other's. Sums that far more has left than is left are made anew: they would keep the rounding
 //   errors of what is gone.
-// - finish: update's labels; then everything is added up about the centroids themselves, with a histogram of distances.
+// - finish: update's labels; then the distances to the centroids themselves are added up, and counted by histograms.
 
 import { distanceBin, distanceBins } from './distance-histogram.ts';
 import type { FitState } from './fit-state.ts';
@@ -215,16 +215,25 @@ export class PartWorker {
     dirty.fill(1);
   }
 
+  /** Of the sums only weights and squares: nothing moves after this. */
   #finish(part: number, sums: ClusterSums): void {
-    const { k, labels, histograms, centroids } = this.#state;
+    const { k, labels, histograms } = this.#state;
     const length = k * distanceBins;
     const histogram = histograms.subarray(part * length, (part + 1) * length).fill(0);
-    this.#addUp(part, sums, centroids, (from, to, values, weights) => {
+    sums.column.fill(0);
+    this.#eachChunk(part, (from, to) => {
+      const values = this.#blocks.values(from, to);
+      const weights = this.#blocks.weights(from, to);
       const own = labels.subarray(from, to);
-      this.#bounds.ownSquares(values, to - from, this.#panels!, own, this.#squares);
+      const squares = this.#squares;
+      this.#bounds.ownSquares(values, to - from, this.#panels!, own, squares);
       for (let i = 0; i < to - from; i++) {
-        const bin = distanceBin(Math.sqrt(Math.fround(this.#squares[i]!)));
-        histogram[own[i]! * distanceBins + bin]! += weights === undefined ? 1 : weights[i]!;
+        const label = own[i]!;
+        const weight = weights === undefined ? 1 : weights[i]!;
+        const bin = distanceBin(Math.sqrt(Math.fround(squares[i]!)));
+        sums.weights[label]! += weight;
+        sums.squares[label]! += weight * squares[i]!;
+        histogram[label * distanceBins + bin]! += weight;
       }
     });
   }
