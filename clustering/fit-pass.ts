@@ -4,13 +4,14 @@
 // - update: measures the rows whose label the bounds cannot prove (pruning.ts); a row that changes cluster leaves the one's
 //   sums and enters the other's. Sums that far more has left than is left are made anew: they would keep the rounding
 //   errors of what is gone.
-// - finish: update's labels; then everything is added up about the centroids themselves, with a histogram of distances.
+// - finish: update's labels; then the distances to the centroids themselves are added up, and counted by histograms.
 
 import { distanceBin, distanceBins } from './distance-histogram.ts';
 import type { FitState } from './fit-state.ts';
-import { lowerBound, plainBounds, upperBound } from './kernels/bounds.ts';
+import { boundKernelsOf } from './kernels/bounds.ts';
 import type {
   BoundKernels,
+  Bounds,
   CentroidPanels,
   ClusterSums,
   Kernels,
@@ -27,11 +28,11 @@ export const chunkRowsDefault = 512;
 const removedMax = 1000;
 
 /**
- * Proving a label costs about as much as 8 centroids do, measuring costs a basis of as much and then per centroid: where
- * fewer labels of a part's first chunk are proven than this, the others are measured without trying.
+ * Measured: proving a label costs about what scoring 20 centroids does, and measuring the scores of k + 28. Where fewer
+ * labels of a part's first chunk are proven than this, the other rows are measured without trying.
  */
 function provenShareMin(k: number): number {
-  return 0.4 / (1 + 0.02 * k);
+  return 20 / (k + 28);
 }
 
 export class PartWorker {
@@ -46,8 +47,7 @@ export class PartWorker {
   readonly #gatheredWeights: Float32Array;
   readonly #before: Int32Array;
   readonly #after: Int32Array;
-  readonly #nearest: Float32Array;
-  readonly #second: Float32Array;
+  readonly #measured: Bounds;
   readonly #squares: Float64Array;
   #panels: CentroidPanels | undefined;
   #moves: Moves | undefined;
@@ -56,7 +56,7 @@ export class PartWorker {
     this.#state = state;
     this.#blocks = blocks;
     this.#kernels = kernels;
-    this.#bounds = kernels.bounds ?? plainBounds;
+    this.#bounds = boundKernelsOf(kernels);
     this.#chunkRows = chunkRows;
     this.#everyRow = Int32Array.from({ length: chunkRows }, (_, row) => row);
     this.#unproven = new Int32Array(chunkRows);
@@ -64,8 +64,7 @@ export class PartWorker {
     this.#gatheredWeights = new Float32Array(chunkRows);
     this.#before = new Int32Array(chunkRows);
     this.#after = new Int32Array(chunkRows);
-    this.#nearest = new Float32Array(chunkRows);
-    this.#second = new Float32Array(chunkRows);
+    this.#measured = { upper: new Float32Array(chunkRows), lower: new Float32Array(chunkRows) };
     this.#squares = new Float64Array(chunkRows);
   }
 
@@ -144,8 +143,7 @@ export class PartWorker {
   }
 
   #measure(points: Float32Array, count: number): void {
-    const out = [this.#after, this.#nearest, this.#second] as const;
-    this.#kernels.nearestTwo(points, count, this.#panels!, ...out);
+    this.#bounds.nearestBounds(points, count, this.#panels!, this.#after, this.#measured);
   }
 
   /** Takes over what was measured. @returns whether a label changed */
@@ -164,8 +162,8 @@ export class PartWorker {
   }
 
   #setBounds(row: number, i: number): void {
-    this.#state.upper[row] = upperBound(this.#nearest[i]!);
-    this.#state.lower[row] = lowerBound(this.#second[i]!);
+    this.#state.upper[row] = this.#measured.upper[i]!;
+    this.#state.lower[row] = this.#measured.lower[i]!;
   }
 
   #transfer(
@@ -215,16 +213,25 @@ export class PartWorker {
     dirty.fill(1);
   }
 
+  /** Of the sums only weights and squares: nothing moves after this. */
   #finish(part: number, sums: ClusterSums): void {
-    const { k, labels, histograms, centroids } = this.#state;
+    const { k, labels, histograms } = this.#state;
     const length = k * distanceBins;
     const histogram = histograms.subarray(part * length, (part + 1) * length).fill(0);
-    this.#addUp(part, sums, centroids, (from, to, values, weights) => {
+    sums.column.fill(0);
+    this.#eachChunk(part, (from, to) => {
+      const values = this.#blocks.values(from, to);
+      const weights = this.#blocks.weights(from, to);
       const own = labels.subarray(from, to);
-      this.#bounds.ownSquares(values, to - from, this.#panels!, own, this.#squares);
+      const squares = this.#squares;
+      this.#bounds.ownSquares(values, to - from, this.#panels!, own, squares);
       for (let i = 0; i < to - from; i++) {
-        const bin = distanceBin(Math.sqrt(Math.fround(this.#squares[i]!)));
-        histogram[own[i]! * distanceBins + bin]! += weights === undefined ? 1 : weights[i]!;
+        const label = own[i]!;
+        const weight = weights === undefined ? 1 : weights[i]!;
+        const bin = distanceBin(Math.sqrt(Math.fround(squares[i]!)));
+        sums.weights[label]! += weight;
+        sums.squares[label]! += weight * squares[i]!;
+        histogram[label * distanceBins + bin]! += weight;
       }
     });
   }

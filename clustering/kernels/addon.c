@@ -275,6 +275,21 @@ static napi_value own_squares(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* nearestBounds(n, dims, k, points, centroids, panels, labels, upper, lower) → points that needed the exact scan */
+static napi_value nearest_bounds(napi_env env, napi_callback_info info) {
+  Call call = begin(env, info);
+  const int32_t n = count(&call, 0), dims = count(&call, 1), k = count(&call, 1);
+  const float *points = column(&call, napi_float32_array, (double)n * dims);
+  const float *centroids = column(&call, napi_float32_array, (double)k * dims);
+  const float *panels = column(&call, napi_float32_array, call.variant->panel_floats(k, dims));
+  int32_t *labels = column(&call, napi_int32_array, n);
+  float *upper = column(&call, napi_float32_array, n);
+  float *lower = column(&call, napi_float32_array, n);
+  float *space = scratch(&call, dims);
+  if (call.refused) return NULL;
+  return integer(&call, call.variant->nearest_bounds(points, n, dims, centroids, k, panels, space, labels, upper, lower));
+}
+
 static void offer(napi_env env, napi_value exports, const Variant *variant) {
   void *data = (void *)variant;
   const napi_property_descriptor functions[] = {
@@ -289,6 +304,7 @@ static void offer(napi_env env, napi_value exports, const Variant *variant) {
       {"scalePoints", NULL, scale_points, NULL, NULL, NULL, napi_enumerable, data},
       {"proveLabels", NULL, prove_labels, NULL, NULL, NULL, napi_enumerable, data},
       {"transfer", NULL, transfer, NULL, NULL, NULL, napi_enumerable, data},
+      {"nearestBounds", NULL, nearest_bounds, NULL, NULL, NULL, napi_enumerable, data},
       {"ownSquares", NULL, own_squares, NULL, NULL, NULL, napi_enumerable, data},
   };
   napi_value object;

@@ -50,3 +50,46 @@ static void EXPORT(own_squares)(const float *points, int32_t n, int32_t dims, co
     out[row] = exact_distance(points + (size_t)row * dims, centroids + (size_t)labels[row] * dims, dims);
   }
 }
+
+/* The nearest centroid of each point, and bounds from the scores that found it: the distances themselves would cost more
+ * than the scores of a few centroids. With h = |c|²/2 − x·c and its error from kernels.c, |x|² + 2h is the square; the score
+ * of a centroid is lowered by as much of the error as comes from it, so only the first's error must be given back. */
+static int32_t EXPORT(nearest_bounds)(const float *points, int32_t n, int32_t dims, const float *centroids, int32_t k,
+                                      const float *panels, float *scratch, int32_t *labels, float *upper,
+                                      float *lower) {
+  const Model model = model_of(centroids, k, dims, panels);
+  const int scorable = model.highest_norm < NORM_MAX;
+  int32_t scanned = 0;
+  for (int32_t from = 0; from < n; from += BLOCK) {
+    const int32_t rows = n - from < BLOCK ? n - from : BLOCK;
+    const float *block = points + (size_t)from * dims;
+    Scored scored;
+    if (scorable) score_block(&model, block, rows, 0, scratch, &scored);
+    for (int32_t row = 0; row < rows; row++) {
+      const float *x = block + (size_t)row * dims;
+      int32_t label = scorable ? scored.first_label[row] : k;
+      const float norm = label < k ? model.norms[label] : 0;
+      double within, beyond;
+      if (label < k && scored.second[row] - scored.first[row] > gap_needed(&model, scored.norms[row], norm)) {
+        const double square = scored.norms[row], first = 2.0 * scored.first[row], second = 2.0 * scored.second[row];
+        const double point_error = 2.1 * model.g * square + 2.0 * model.underflow;
+        const double error = point_error + 4.1 * model.g * norm;
+        within = square + first + error;
+        beyond = square + second - point_error;
+        /* Far from the origin the scores know little of the distance. */
+        if (error * 16 > second - first) within = (float)exact_distance(x, centroid(&model, label), dims);
+      } else {
+        double both[2];
+        label = exact_scan(x, centroids, k, dims, both);
+        within = (float)both[0];
+        beyond = (float)both[1];
+        scanned++;
+      }
+      labels[from + row] = label;
+      upper[from + row] = (float)(__builtin_sqrt((within > 0 ? within : 0) * GROW + 0x1p-149) * GROW);
+      beyond = (beyond < 3.4e38 ? beyond : 3.4e38) * SHRINK - 0x1p-149;
+      lower[from + row] = beyond > 0 ? (float)(__builtin_sqrt(beyond) * SHRINK) : 0;
+    }
+  }
+  return scanned;
+}

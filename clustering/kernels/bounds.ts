@@ -1,5 +1,5 @@
 // The triangle inequality, a block of points at a time: what pruned full-batch iterations need of a kernel set. The plain
-// versions; the native set has its own (bounds.h), with the same bits.
+// versions; the native set has its own (bounds.h). Sets may differ in bounds, never in labels, sums and squares.
 //
 // A point keeps u ≥ its distance to its centroid and l ≤ its distance to every other. Bounds are rounded outwards by 2⁻²²,
 // more than all roundings since the kernels' float32 squares: so a proven label is nearer by more than float64 could get
@@ -10,6 +10,7 @@ import type {
   Bounds,
   CentroidPanels,
   ClusterSums,
+  Kernels,
   Moves,
   ResidualBasis,
 } from './kernels.ts';
@@ -94,7 +95,22 @@ function ownSquares(
   }
 }
 
-export const plainBounds: BoundKernels = { proveLabels, transfer, ownSquares };
+/** A set's own, else the plain ones around its `nearestTwo`. */
+export function boundKernelsOf(kernels: Kernels): BoundKernels {
+  return (
+    kernels.bounds ?? { nearestBounds: nearestBoundsBy(kernels), proveLabels, transfer, ownSquares }
+  );
+}
+
+function nearestBoundsBy(kernels: Kernels): BoundKernels['nearestBounds'] {
+  return (points, n, panels, labels, { upper, lower }) => {
+    kernels.nearestTwo(points, n, panels, labels, upper, lower);
+    for (let row = 0; row < n; row++) {
+      upper[row] = upperBound(upper[row]!);
+      lower[row] = lowerBound(lower[row]!);
+    }
+  };
+}
 
 /** As every kernel computes it before rounding to float32: comparing two of them decides as the kernels do. */
 export function squaredDistance(

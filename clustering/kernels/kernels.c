@@ -577,5 +577,6 @@ const Variant JOIN(variant, VARIANT) = {
     .prove_labels = EXPORT(prove_labels),
     .transfer = EXPORT(transfer),
     .own_squares = EXPORT(own_squares),
+    .nearest_bounds = EXPORT(nearest_bounds),
 };
 #endif

@@ -153,6 +153,15 @@ export interface Moves {
 
 /** What pruned full-batch iterations need beside the kernels; bounds.ts says why it is exact. */
 export interface BoundKernels {
+  /** The nearest centroid of each point, and bounds: how tight is up to the set. @param labels and @param bounds out, n. */
+  nearestBounds(
+    points: Float32Array,
+    n: number,
+    panels: CentroidPanels,
+    labels: Int32Array,
+    bounds: Bounds,
+  ): void;
+
   /**
    * Moves the bounds, and makes the upper one tight where it does not prove the label.
    * @param unproven out: rows whose label is still not proven. @param gathered out: their points. @returns how many

@@ -28,6 +28,7 @@ interface NativeFunctions {
   proveLabels(n: number, dims: number, k: number, ...columns: (Column | number)[]): number;
   transfer(n: number, dims: number, k: number, ...columns: Column[]): void;
   ownSquares(n: number, dims: number, k: number, ...columns: Column[]): void;
+  nearestBounds(n: number, dims: number, k: number, ...columns: Column[]): number;
 }
 
 type Column = Float32Array | Float64Array | Int32Array | undefined;
@@ -102,6 +103,9 @@ function kernelsOf(variant: string, native: NativeFunctions): Kernels {
 
 function boundsOf(native: NativeFunctions): BoundKernels {
   return {
+    nearestBounds(points, n, { k, dims, centroids, packed }, labels, { upper, lower }) {
+      native.nearestBounds(n, dims, k, points, centroids, packed, labels, upper, lower);
+    },
     proveLabels(points, n, { k, dims, centroids }, labels, bounds, moves, unproven, gathered) {
       const { drift, half, others, largest, most } = moves;
       const columns = [points, centroids, labels, bounds.upper, bounds.lower, drift, half];

@@ -28,6 +28,8 @@ typedef struct {
                    int32_t dims, int32_t k, const double *reference, double *sums);
   void (*own_squares)(const float *points, int32_t n, int32_t dims, const float *centroids, const int32_t *labels,
                       double *out);
+  int32_t (*nearest_bounds)(const float *points, int32_t n, int32_t dims, const float *centroids, int32_t k,
+                            const float *panels, float *scratch, int32_t *labels, float *upper, float *lower);
 } Variant;
 
 extern const Variant variant_avx512, variant_avx2, variant_baseline;
