@@ -51,7 +51,7 @@ interface Pipeline {
 
 async function measurePipeline(folder: string, options: BenchOptions): Promise<BenchRow[]> {
   const { smoke, say } = options;
-  const n = options.n ?? (smoke ? 5_000 : nDefault);
+  const n = options.n ?? (smoke ? 50_000 : nDefault);
   const clock = systemClock;
   const logger = silentLogger;
   const broker = new EmbeddedBroker({ dataDir: join(folder, 'log'), clock, logger });
