@@ -2,7 +2,7 @@
 // time beside them.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, readdirSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, readdirSync } from 'node:fs';
 
 const tsc = new URL('../node_modules/typescript/bin/tsc', import.meta.url).pathname;
 const root = new URL('..', import.meta.url).pathname;
@@ -15,6 +15,8 @@ const statuses = await Promise.all([
 const failed = statuses.find((status) => status !== 0);
 if (failed !== undefined) process.exit(failed);
 
+// `npx meanstream` runs it as a program.
+chmodSync(`${root}dist/bin/meanstream.js`, 0o755);
 copy('schemas', (name) => name.endsWith('.avsc'));
 copy('gateway/dashboard', (name) => /\.(html|css|svg)$/.test(name));
 copy('bin/kafka', (name) => name.endsWith('.xml') || name.endsWith('.properties'));
