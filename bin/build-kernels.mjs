@@ -1,5 +1,5 @@
-// Compiles the kernels: `node bin/build-kernels.mjs wasm` makes the WebAssembly that the repository keeps; bin/build.mjs
-// makes the native addon where there is a C compiler. Nothing is downloaded: Node's headers are a package of ours.
+// Compiles the kernels: `node bin/build-kernels.mjs wasm` makes the WebAssembly that the repository keeps, `… native` the
+// addon, where there is a C compiler. Nothing is downloaded: Node's headers are a package of ours.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -144,10 +144,14 @@ function stampOf(built) {
   return existsSync(path) ? readFileSync(path, 'utf8') : '';
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href && process.argv[2] === 'wasm') {
-  const failure = buildWasmKernels();
-  if (failure !== undefined) {
-    process.stderr.write(`${failure}\n`);
-    process.exit(1);
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  if (process.argv[2] === 'native') {
+    process.stderr.write(`${buildNativeKernels()}\n`);
+  } else if (process.argv[2] === 'wasm') {
+    const failure = buildWasmKernels();
+    if (failure !== undefined) {
+      process.stderr.write(`${failure}\n`);
+      process.exit(1);
+    }
   }
 }

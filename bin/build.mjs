@@ -1,24 +1,30 @@
-// Compiles the services and the dashboard into dist/ and copies the files that are read at run time beside them.
-import { spawnSync } from 'node:child_process';
+// Compiles the services, the dashboard and the kernels into dist/, all at once, and copies the files that are read at run
+// time beside them.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, existsSync, readdirSync } from 'node:fs';
-import { buildNativeKernels } from './build-kernels.mjs';
 
 const tsc = new URL('../node_modules/typescript/bin/tsc', import.meta.url).pathname;
 const root = new URL('..', import.meta.url).pathname;
 
-for (const project of ['tsconfig.build.json', 'gateway/dashboard']) {
-  const { status } = spawnSync(process.execPath, [tsc, '-p', project], {
-    cwd: root,
-    stdio: 'inherit',
-  });
-  if (status !== 0) process.exit(status ?? 1);
-}
+const statuses = await Promise.all([
+  run(tsc, '-p', 'tsconfig.build.json'),
+  run(tsc, '-p', 'gateway/dashboard'),
+  run('bin/build-kernels.mjs', 'native'),
+]);
+const failed = statuses.find((status) => status !== 0);
+if (failed !== undefined) process.exit(failed);
 
 copy('schemas', (name) => name.endsWith('.avsc'));
 copy('gateway/dashboard', (name) => /\.(html|css|svg)$/.test(name));
 copy('bin/kafka', (name) => name.endsWith('.xml') || name.endsWith('.properties'));
 copy('clustering/kernels', (name) => name.endsWith('.wasm'));
-process.stdout.write(`${buildNativeKernels()}\n`);
+
+async function run(script, ...args) {
+  const child = spawn(process.execPath, [script, ...args], { cwd: root, stdio: 'inherit' });
+  const [status] = await once(child, 'exit');
+  return status ?? 1;
+}
 
 function copy(folder, wanted) {
   if (!existsSync(`${root}${folder}`)) return;
