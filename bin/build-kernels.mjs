@@ -30,7 +30,14 @@ const variantsOf = {
 };
 
 const common = ['-std=gnu11', '-O3', '-ffp-contract=off'];
-const nativeFlags = [...common, '-fPIC', '-fvisibility=hidden', '-Wno-psabi', '-DNAPI_VERSION=8'];
+const nativeFlags = [
+  ...common,
+  '-fno-math-errno',
+  '-fPIC',
+  '-fvisibility=hidden',
+  '-Wno-psabi',
+  '-DNAPI_VERSION=8',
+];
 
 /** The major version of clang whose WebAssembly the repository keeps. */
 export const wasmClangMajor = 14;

@@ -4,26 +4,63 @@
 #define GROW (1 + 0x1p-22)
 #define SHRINK (1 - 0x1p-22)
 
+/* The squared distance in float32, at most this share too small: differences lose nothing to each other. */
+#define QUICK_ERROR(dims) (((dims) + 8) * 0x1p-23)
+
+INLINE float quick_distance(const float *x, const float *c, int32_t dims) {
+  floats wide = {0}, wide2 = {0};
+  int32_t d = 0;
+  for (; d + 2 * LANES <= dims; d += 2 * LANES) {
+    const floats a = *(const floats *)(x + d) - *(const floats *)(c + d);
+    const floats b = *(const floats *)(x + d + LANES) - *(const floats *)(c + d + LANES);
+    wide += a * a;
+    wide2 += b * b;
+  }
+  wide += wide2;
+  float4 sums = {0};
+  for (int32_t lane = 0; lane < LANES; lane += 4) sums += ((const float4 *)&wide)[lane / 4];
+  for (; d + 4 <= dims; d += 4) {
+    const float4 difference = *(const float4 *)(x + d) - *(const float4 *)(c + d);
+    sums += difference * difference;
+  }
+  float square = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+  for (; d < dims; d++) square += (x[d] - c[d]) * (x[d] - c[d]);
+  return square;
+}
+
+INLINE void fetch_row(const float *x, int32_t dims) {
+  for (int32_t d = 0; d < dims; d += 16) __builtin_prefetch(x + d);
+}
+
+/* How many rows ahead of the one measured are fetched. */
+#define ROWS_AHEAD 4
+
 /* Moves the bounds of n points, and makes the upper one tight where it no longer proves the label. Rows still unproven go to
  * `unproven`, their features to `gathered`. Returns how many. */
 static int32_t EXPORT(prove_labels)(const float *points, int32_t n, int32_t dims, const float *centroids,
                                     const int32_t *labels, float *upper, float *lower, const double *drift,
                                     const double *half, double others, double largest, int32_t most,
                                     int32_t *unproven, float *gathered) {
-  int32_t count = 0;
+  int32_t open = 0, count = 0;
   for (int32_t row = 0; row < n; row++) {
     const int32_t label = labels[row];
     const double moved = (upper[row] + drift[label]) * GROW;
     const double room = lower[row] - (label == most ? others : largest);
-    const double low = room > 0 ? room * SHRINK : 0, within = half[label];
+    const double low = room > 0 ? room * SHRINK : 0;
     lower[row] = (float)low;
     upper[row] = (float)moved;
-    if (moved < low || moved < within) continue;
+    unproven[open] = row;
+    open += !(moved < low || moved < half[label]);
+  }
+  for (int32_t i = 0; i < open; i++) {
+    const int32_t row = unproven[i], label = labels[row];
+    if (i + ROWS_AHEAD < open) fetch_row(points + (size_t)unproven[i + ROWS_AHEAD] * dims, dims);
     const float *x = points + (size_t)row * dims;
-    const float square = (float)exact_distance(x, centroids + (size_t)label * dims, dims);
-    const double tight = __builtin_sqrt(square * GROW + 0x1p-149) * GROW;
+    const double square = quick_distance(x, centroids + (size_t)label * dims, dims);
+    const double tight = __builtin_sqrt(square * (1 + QUICK_ERROR(dims)) + (dims + 8) * 0x1p-149) * GROW;
     upper[row] = (float)tight;
-    if (tight < low || tight < within) continue;
+    const double low = lower[row];
+    if (tight < low || tight < half[label]) continue;
     float *copy = gathered + (size_t)count * dims;
     for (int32_t d = 0; d < dims; d++) copy[d] = x[d];
     unproven[count++] = row;
@@ -51,9 +88,45 @@ static void EXPORT(own_squares)(const float *points, int32_t n, int32_t dims, co
   }
 }
 
+/* Squares from scores: |x|² + 2h, with the error of h on the safe side (kernels.c). A score is lowered by as much of its error
+ * as comes from its centroid, so only the first's must be given back; the largest norm of all stands for its own. */
+typedef struct {
+  float within[BLOCK], beyond[BLOCK];
+  /* Some error is not small beside the gap: far from the origin the scores know little of the distance. */
+  int coarse;
+} Squares;
+
+INLINE float point_error(const Model *model, float norm) { return 2.2f * model->g * norm + 2 * model->underflow; }
+INLINE float first_error(const Model *model, float norm) {
+  return point_error(model, norm) + 4.2f * model->g * model->highest_norm;
+}
+INLINE int is_coarse(const Model *model, const Scored *scored, int32_t row) {
+  return first_error(model, scored->norms[row]) * 8 > scored->second[row] - scored->first[row];
+}
+
+INLINE void squares_of_scores(const Model *model, const Scored *scored, Squares *squares) {
+  int coarse = 0;
+  for (int32_t row = 0; row < BLOCK; row++) {
+    const float norm = scored->norms[row];
+    squares->within[row] = norm + 2 * scored->first[row] + first_error(model, norm);
+    squares->beyond[row] = norm + 2 * scored->second[row] - point_error(model, norm);
+    coarse |= is_coarse(model, scored, row);
+  }
+  squares->coarse = coarse;
+}
+
+INLINE void roots(const Squares *squares, int32_t rows, float *upper, float *lower) {
+  for (int32_t row = 0; row < rows; row++) {
+    const float within = squares->within[row] > 0 ? squares->within[row] : 0;
+    const float most = squares->beyond[row] < 3.4e38f ? squares->beyond[row] : 3.4e38f;
+    const float beyond = most * (float)SHRINK - 0x1p-148f;
+    upper[row] = __builtin_sqrtf(within * (float)GROW + 0x1p-148f) * (float)GROW;
+    lower[row] = beyond > 0 ? __builtin_sqrtf(beyond) * (float)SHRINK : 0;
+  }
+}
+
 /* The nearest centroid of each point, and bounds from the scores that found it: the distances themselves would cost more
- * than the scores of a few centroids. With h = |c|²/2 − x·c and its error from kernels.c, |x|² + 2h is the square; the score
- * of a centroid is lowered by as much of the error as comes from it, so only the first's error must be given back. */
+ * than the scores of a few centroids. Returns how many points needed the exact scan. */
 static int32_t EXPORT(nearest_bounds)(const float *points, int32_t n, int32_t dims, const float *centroids, int32_t k,
                                       const float *panels, float *scratch, int32_t *labels, float *upper,
                                       float *lower) {
@@ -64,32 +137,29 @@ static int32_t EXPORT(nearest_bounds)(const float *points, int32_t n, int32_t di
     const int32_t rows = n - from < BLOCK ? n - from : BLOCK;
     const float *block = points + (size_t)from * dims;
     Scored scored;
-    if (scorable) score_block(&model, block, rows, 0, scratch, &scored);
-    for (int32_t row = 0; row < rows; row++) {
-      const float *x = block + (size_t)row * dims;
-      int32_t label = scorable ? scored.first_label[row] : k;
-      const float norm = label < k ? model.norms[label] : 0;
-      double within, beyond;
-      if (label < k && scored.second[row] - scored.first[row] > gap_needed(&model, scored.norms[row], norm)) {
-        const double square = scored.norms[row], first = 2.0 * scored.first[row], second = 2.0 * scored.second[row];
-        const double point_error = 2.1 * model.g * square + 2.0 * model.underflow;
-        const double error = point_error + 4.1 * model.g * norm;
-        within = square + first + error;
-        beyond = square + second - point_error;
-        /* Far from the origin the scores know little of the distance. */
-        if (error * 16 > second - first) within = (float)exact_distance(x, centroid(&model, label), dims);
-      } else {
-        double both[2];
-        label = exact_scan(x, centroids, k, dims, both);
-        within = (float)both[0];
-        beyond = (float)both[1];
-        scanned++;
-      }
-      labels[from + row] = label;
-      upper[from + row] = (float)(__builtin_sqrt((within > 0 ? within : 0) * GROW + 0x1p-149) * GROW);
-      beyond = (beyond < 3.4e38 ? beyond : 3.4e38) * SHRINK - 0x1p-149;
-      lower[from + row] = beyond > 0 ? (float)(__builtin_sqrt(beyond) * SHRINK) : 0;
+    Squares squares;
+    if (scorable) {
+      score_block(&model, block, rows, 0, scratch, &scored);
+      squares_of_scores(&model, &scored, &squares);
     }
+    for (int32_t row = 0; row < rows && (!scorable || scored.unsure || squares.coarse); row++) {
+      const float *x = block + (size_t)row * dims;
+      const int32_t label = scorable ? scored.first_label[row] : k;
+      const float gap = scorable ? scored.second[row] - scored.first[row] : 0;
+      if (label < k && gap > gap_needed(&model, scored.norms[row], model.norms[label])) {
+        if (is_coarse(&model, &scored, row)) {
+          squares.within[row] = (float)exact_distance(x, centroid(&model, label), dims);
+        }
+        continue;
+      }
+      double both[2];
+      scored.first_label[row] = exact_scan(x, centroids, k, dims, both);
+      squares.within[row] = (float)both[0];
+      squares.beyond[row] = (float)both[1];
+      scanned++;
+    }
+    for (int32_t row = 0; row < rows; row++) labels[from + row] = scored.first_label[row];
+    roots(&squares, rows, upper + from, lower + from);
   }
   return scanned;
 }
