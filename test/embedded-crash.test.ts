@@ -68,8 +68,9 @@ describe(`kill -9 in the middle of ${pointsTotal} points (seed ${seed})`, () => 
   it('has every delta, model and assignment that the oracle works out from the log, bit for bit', () => {
     expect(verdict.findings).toEqual([]);
     expect(verdict.assigned).toBe(account.assignments);
-    expect(verdict.deltas).toBeGreaterThan(10);
-    expect(verdict.modelsChecked).toBeGreaterThan(5);
+    // How many there are depends on the machine's speed; the bootstrap and one epoch at least.
+    expect(verdict.deltas).toBeGreaterThanOrEqual(partitions);
+    expect(verdict.modelsChecked).toBeGreaterThanOrEqual(2);
   });
 
   it("holds the oracle's state in the local RocksDB store", async () => {
@@ -132,7 +133,7 @@ async function start(dataDir: string): Promise<{ dev: MeanstreamProcess; url: st
 async function runAndKill(dataDir: string, random: Random): Promise<boolean> {
   const { dev, url } = await start(dataDir);
   await eventually('points on their way', async () => (await assigned(url)) > 0);
-  await sleep(random.below(350));
+  await sleep(random.below(120));
   const left = await lag(url);
   await dev.end('SIGKILL');
   return left > 0;

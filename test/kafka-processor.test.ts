@@ -218,7 +218,7 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
       ...{ k, seed },
     });
     expect(verdict.findings).toEqual([]);
-    expect(verdict.modelsChecked).toBeGreaterThan(10);
+    expect(verdict.modelsChecked).toBeGreaterThanOrEqual(2);
     expect(verdict.final!.version).toBe(logs.models.at(-1)!.model.version);
   }, 60_000);
 
