@@ -1,20 +1,15 @@
 // How much two labellings of the same points agree, beyond chance (L. Hubert and P. Arabie, 1985): 1 is the same clustering,
 // 0 is what chance gives. Symmetric; numbering does not matter.
 
+import { contingencyTable } from './contingency.ts';
+
 export function adjustedRand(one: Int32Array, other: Int32Array): number {
   const [k, m] = [1 + largest(one), 1 + largest(other)];
-  const both = new Float64Array(k * m);
-  const rows = new Float64Array(k);
-  const columns = new Float64Array(m);
-  for (let i = 0; i < one.length; i++) {
-    both[one[i]! * m + other[i]!]! += 1;
-    rows[one[i]!]! += 1;
-    columns[other[i]!]! += 1;
-  }
-  const [inRows, inColumns] = [pairsIn(rows), pairsIn(columns)];
+  const { common, rowSizes, columnSizes } = contingencyTable(one, other, k, m);
+  const [inRows, inColumns] = [pairsIn(rowSizes), pairsIn(columnSizes)];
   const expected = (inRows * inColumns) / Math.max(1, (one.length * (one.length - 1)) / 2);
   const most = (inRows + inColumns) / 2;
-  return most === expected ? 1 : (pairsIn(both) - expected) / (most - expected);
+  return most === expected ? 1 : (pairsIn(common) - expected) / (most - expected);
 }
 
 function pairsIn(counts: Float64Array): number {

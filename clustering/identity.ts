@@ -8,6 +8,7 @@
 // O(k³). An id is kept, or minted anew: never given to somebody else.
 
 import munkres from 'munkres-js';
+import { type ContingencyTable, contingencyTable } from './contingency.ts';
 
 export interface MatchOptions {
   /** Labels of the same points, old model and new. */
@@ -31,7 +32,7 @@ export interface ClusterMatch {
 
 export function matchClusters(options: MatchOptions): ClusterMatch {
   const { oldLabels, newLabels, oldK, newK, relativeDistance, jaccardMin = 0.3 } = options;
-  const jaccard = jaccardTable(oldLabels, newLabels, oldK, newK);
+  const jaccard = jaccardOf(contingencyTable(oldLabels, newLabels, oldK, newK));
   const size = Math.max(oldK, newK);
   const costs = Array.from({ length: size }, (_, j) =>
     Array.from({ length: size }, (_, i) => {
@@ -51,23 +52,10 @@ export function matchClusters(options: MatchOptions): ClusterMatch {
 }
 
 /** oldK × newK */
-function jaccardTable(
-  oldLabels: Int32Array,
-  newLabels: Int32Array,
-  oldK: number,
-  newK: number,
-): Float64Array {
-  const both = new Float64Array(oldK * newK);
-  const oldSizes = new Float64Array(oldK);
-  const newSizes = new Float64Array(newK);
-  for (let row = 0; row < oldLabels.length; row++) {
-    both[oldLabels[row]! * newK + newLabels[row]!]! += 1;
-    oldSizes[oldLabels[row]!]! += 1;
-    newSizes[newLabels[row]!]! += 1;
-  }
-  return both.map((common, cell) => {
-    if (common === 0) return 0;
-    return common / (oldSizes[Math.floor(cell / newK)]! + newSizes[cell % newK]! - common);
+function jaccardOf({ common, columns, rowSizes, columnSizes }: ContingencyTable): Float64Array {
+  return common.map((both, cell) => {
+    if (both === 0) return 0;
+    return both / (rowSizes[Math.floor(cell / columns)]! + columnSizes[cell % columns]! - both);
   });
 }
 

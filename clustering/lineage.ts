@@ -8,6 +8,7 @@
 // An old cluster that two or more came from was split; a new one that two or more went into absorbed all but the one whose
 // identity it has. Who keeps the identity is identity.ts's answer. Without kin a cluster was born, or died.
 
+import { type ContingencyTable, contingencyTable } from './contingency.ts';
 import type { ClusterMatch, MatchOptions } from './identity.ts';
 
 export type NewFate =
@@ -36,7 +37,7 @@ export function lineageOf(
   { oldLabels, newLabels, oldK, newK }: Omit<MatchOptions, 'relativeDistance' | 'jaccardMin'>,
   match: ClusterMatch,
 ): Lineage {
-  const table = commonPoints(oldLabels, newLabels, oldK, newK);
+  const table = contingencyTable(oldLabels, newLabels, oldK, newK);
   const heirs = new Int32Array(oldK).fill(-1);
   for (let j = 0; j < newK; j++) if (match.oldOf[j]! >= 0) heirs[match.oldOf[j]!] = j;
   const offspring = Array.from({ length: oldK }, (_, i) => childrenOf(table, i, heirs[i]!));
@@ -46,21 +47,17 @@ export function lineageOf(
   };
 }
 
-interface CommonPoints {
-  readonly newK: number;
-  /** oldK × newK. */
-  readonly both: Float64Array;
-  readonly oldSizes: Float64Array;
-  readonly newSizes: Float64Array;
-}
-
 /** The new clusters that came from i; none when there is but one, and the heir counts although it may hold more than i. */
-function childrenOf({ newK, both, oldSizes, newSizes }: CommonPoints, i: number, heir: number) {
+function childrenOf(
+  { columns, common, rowSizes, columnSizes }: ContingencyTable,
+  i: number,
+  heir: number,
+) {
   const children: number[] = [];
-  for (let j = 0; j < newK; j++) {
-    const common = both[i * newK + j]!;
-    if (!(common > 0) || common < smallShare * oldSizes[i]!) continue;
-    if (j === heir || common >= largeShare * newSizes[j]!) children.push(j);
+  for (let j = 0; j < columns; j++) {
+    const both = common[i * columns + j]!;
+    if (!(both > 0) || both < smallShare * rowSizes[i]!) continue;
+    if (j === heir || both >= largeShare * columnSizes[j]!) children.push(j);
   }
   return children.length >= 2 ? children : [];
 }
@@ -79,32 +76,15 @@ function oldFate(
   i: number,
   heir: number,
   { jaccard }: ClusterMatch,
-  { newK, both, oldSizes, newSizes }: CommonPoints,
+  { columns, common, rowSizes, columnSizes }: ContingencyTable,
   children: readonly number[],
 ): OldFate {
   if (heir >= 0) return { fate: 'survived', new: heir, jaccard: jaccard[heir]! };
   if (children.length > 0) return { fate: 'split', new: children };
-  for (let j = 0; j < newK; j++) {
-    const common = both[i * newK + j]!;
-    if (!(common > 0) || common < largeShare * oldSizes[i]!) continue;
-    if (common >= smallShare * newSizes[j]!) return { fate: 'absorbed', new: j };
+  for (let j = 0; j < columns; j++) {
+    const both = common[i * columns + j]!;
+    if (!(both > 0) || both < largeShare * rowSizes[i]!) continue;
+    if (both >= smallShare * columnSizes[j]!) return { fate: 'absorbed', new: j };
   }
   return { fate: 'died' };
-}
-
-function commonPoints(
-  oldLabels: Int32Array,
-  newLabels: Int32Array,
-  oldK: number,
-  newK: number,
-): CommonPoints {
-  const both = new Float64Array(oldK * newK);
-  const oldSizes = new Float64Array(oldK);
-  const newSizes = new Float64Array(newK);
-  for (let row = 0; row < oldLabels.length; row++) {
-    both[oldLabels[row]! * newK + newLabels[row]!]! += 1;
-    oldSizes[oldLabels[row]!]! += 1;
-    newSizes[newLabels[row]!]! += 1;
-  }
-  return { newK, both, oldSizes, newSizes };
 }

@@ -1,0 +1,28 @@
+// The contingency table of two labellings of the same points: what their agreement, and the kinship of their clusters, is
+// counted from.
+
+export interface ContingencyTable {
+  readonly columns: number;
+  /** rows × columns: points that are in row's cluster of the one labelling and in column's of the other. */
+  readonly common: Float64Array;
+  /** Points in all of each row's and each column's cluster. */
+  readonly rowSizes: Float64Array;
+  readonly columnSizes: Float64Array;
+}
+
+export function contingencyTable(
+  one: Int32Array,
+  other: Int32Array,
+  rows: number,
+  columns: number,
+): ContingencyTable {
+  const common = new Float64Array(rows * columns);
+  const rowSizes = new Float64Array(rows);
+  const columnSizes = new Float64Array(columns);
+  for (let i = 0; i < one.length; i++) {
+    common[one[i]! * columns + other[i]!]! += 1;
+    rowSizes[one[i]!]! += 1;
+    columnSizes[other[i]!]! += 1;
+  }
+  return { columns, common, rowSizes, columnSizes };
+}
