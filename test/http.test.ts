@@ -3,8 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { WebSocket } from 'ws';
 import type { Assignment } from '../schemas/index.ts';
+import { hearAssignments } from './support/live-assignments.ts';
 import { eventually, MeanstreamProcess } from './support/meanstream-process.ts';
 
 const nines = [
@@ -31,16 +31,8 @@ describe('the demo of `meanstream dev`', () => {
   });
 
   it('answers three posted points with offsets, and assigns each once on a WebSocket opened before', async () => {
-    const received: Assignment[] = [];
-    const socket = new WebSocket(`${url.replace('http', 'ws')}/v1/assignments/live`);
-    socket.on('message', (data) => {
-      const frame = JSON.parse(String(data)) as { type: string; assignments?: Assignment[] };
-      received.push(...(frame.assignments ?? []).filter(({ key }) => key?.startsWith('mine-')));
-    });
-    await new Promise((resolve, reject) => {
-      socket.once('open', resolve);
-      socket.once('error', reject);
-    });
+    const live = await hearAssignments(url);
+    const mine = () => live.received.filter(({ key }) => key?.startsWith('mine-'));
     const points = nines.map((vector, i) => ({ key: `mine-${i}`, vector }));
 
     const posted = await post('/v1/points', { points });
@@ -51,11 +43,15 @@ describe('the demo of `meanstream dev`', () => {
     expect(accepted).toHaveLength(3);
     for (const { offset } of accepted) expect(offset).toMatch(/^\d+$/);
 
-    await eventually('three assignments', () => received.length >= 3);
+    await eventually('three assignments', () => mine().length >= 3);
     await new Promise((resolve) => setTimeout(resolve, 1_000));
-    socket.close();
-    expect(received.map(({ key }) => key).sort()).toEqual(['mine-0', 'mine-1', 'mine-2']);
-    for (const assignment of received) {
+    live.close();
+    expect(
+      mine()
+        .map(({ key }) => key)
+        .sort(),
+    ).toEqual(['mine-0', 'mine-1', 'mine-2']);
+    for (const assignment of mine()) {
       const at = accepted[Number(assignment.key!.slice('mine-'.length))]!;
       expect(assignment.partition).toBe(at.partition);
       expect(String(assignment.offset)).toBe(at.offset);
@@ -73,9 +69,9 @@ describe('the demo of `meanstream dev`', () => {
       assignments: Assignment[];
     };
     expect(asked.assignments).toHaveLength(3);
-    const live = new Map(received.map(({ key, clusterId }) => [key, clusterId]));
+    const clusterOf = new Map(mine().map(({ key, clusterId }) => [key, clusterId]));
     const byKey = await fetch(`${url}/v1/assignments/mine-0`);
-    expect(((await byKey.json()) as Assignment).clusterId).toBe(live.get('mine-0'));
+    expect(((await byKey.json()) as Assignment).clusterId).toBe(clusterOf.get('mine-0'));
   });
 
   it('refuses a request with a bad point as a whole, naming it and its field', async () => {

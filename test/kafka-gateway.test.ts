@@ -4,7 +4,6 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { WebSocket } from 'ws';
 import { type Assignment, generationOf, topics } from '../schemas/index.ts';
 import { accountFor } from './support/accounting.ts';
 import { dumpTopic } from './support/dump-topic.ts';
@@ -12,6 +11,7 @@ import { HttpStream } from './support/http-stream.ts';
 import { asDumped, readWithJava } from './support/java-console.ts';
 import { ownKafkaMissing } from './support/kafka-cluster.ts';
 import { type DeployedProcessor, KafkaDeployment } from './support/kafka-deployment.ts';
+import { hearAssignments } from './support/live-assignments.ts';
 import { eventually, type MeanstreamProcess, sleep } from './support/meanstream-process.ts';
 import { Mixture } from './support/mixture.ts';
 
@@ -98,16 +98,7 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
   });
 
   it('answers posted points with offsets, and shows each once on a WebSocket opened before', async () => {
-    const received: Assignment[] = [];
-    const socket = new WebSocket(`${url.replace('http', 'ws')}/v1/assignments/live`);
-    socket.on('message', (data) => {
-      const frame = JSON.parse(String(data)) as { assignments?: Assignment[] };
-      received.push(...(frame.assignments ?? []));
-    });
-    await new Promise((resolve, reject) => {
-      socket.once('open', resolve);
-      socket.once('error', reject);
-    });
+    const { received, close } = await hearAssignments(url);
     const points = nines.map((vector, i) => ({ key: `mine-${i}`, vector }));
     const posted = await post('/v1/points', { points });
     expect(posted.status).toBe(202);
@@ -116,7 +107,7 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
     };
     await eventually('three assignments', () => received.length >= 3);
     await sleep(1_000);
-    socket.close();
+    close();
     expect(received.map(({ key }) => key).sort()).toEqual(['mine-0', 'mine-1', 'mine-2']);
     for (const { key, partition, offset } of received) {
       const at = { partition, offset: String(offset) };

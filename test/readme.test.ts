@@ -1,12 +1,10 @@
 // The README is true: its console blocks are run, in its order, and print what it says (numbers aside).
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ownKafkaMissing, startOwnKafka } from './support/kafka-cluster.ts';
-import { eventually, MeanstreamProcess } from './support/meanstream-process.ts';
+import { eventually, MeanstreamProcess, runToEnd } from './support/meanstream-process.ts';
 import { type ConsoleStep, consoleSteps, missingLines } from './support/readme-blocks.ts';
 
 const root = new URL('..', import.meta.url).pathname;
@@ -88,20 +86,6 @@ async function runStep({ command, output }: ConsoleStep, env = {}): Promise<void
   );
 }
 
-async function shell(command: string, env: Record<string, string> = {}) {
-  const child = spawn('bash', ['-c', command], {
-    cwd: root,
-    env: { ...process.env, NO_COLOR: '1', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.on('data', (chunk: Buffer) => {
-    stdout += chunk.toString();
-  });
-  child.stderr.on('data', (chunk: Buffer) => {
-    stderr += chunk.toString();
-  });
-  const [code] = await once(child, 'close');
-  return { code, stdout, stderr };
+function shell(command: string, environment: Record<string, string> = {}) {
+  return runToEnd('bash', ['-c', command], { environment, cwd: root });
 }

@@ -91,12 +91,28 @@ export async function eventually<T>(
   }
 }
 
-/** Runs one command to its end. */
-export async function run(
+export interface Ended {
+  readonly code: number | string;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs one command of ours to its end. */
+export function run(
   args: readonly string[],
   environment: Record<string, string> = {},
-): Promise<{ code: number | string; stdout: string; stderr: string }> {
-  const child = spawn(process.execPath, [entry, ...args], {
+): Promise<Ended> {
+  return runToEnd(process.execPath, [entry, ...args], { environment });
+}
+
+/** Runs any program to its end. */
+export async function runToEnd(
+  program: string,
+  args: readonly string[],
+  { environment = {}, cwd }: { environment?: Record<string, string>; cwd?: string } = {},
+): Promise<Ended> {
+  const child = spawn(program, args, {
+    cwd,
     env: { ...process.env, NO_COLOR: '1', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
