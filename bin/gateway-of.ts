@@ -4,6 +4,7 @@ import type { Broker } from '../broker/index.ts';
 import { Gateway, type HealthReport } from '../gateway/index.ts';
 import type { Metrics } from '../support/index.ts';
 import type { CommandContext } from './command-context.ts';
+import { recommendKFor } from './run-recommend-k.ts';
 
 interface GatewayParts {
   readonly broker: Broker;
@@ -29,6 +30,8 @@ export function gatewayOf(context: CommandContext, parts: GatewayParts): Gateway
     },
     // Beside tasks it answers for the whole process; alone it has points to take even before there is a model.
     readyWithoutModel: parts.health === undefined,
+    recommendK: (request, onProgress) =>
+      recommendKFor(context, { broker: parts.broker, ...request, onProgress }),
     clock,
     logger,
   });

@@ -6,6 +6,7 @@ import { example } from './command-context.ts';
 import { addConfig } from './commands/config.ts';
 import { addDev } from './commands/dev.ts';
 import { addDoctor } from './commands/doctor.ts';
+import { addRecommendK } from './commands/k-recommend.ts';
 import { addProduce } from './commands/produce.ts';
 import { addReset } from './commands/reset.ts';
 import { addRetrain } from './commands/retrain.ts';
@@ -22,6 +23,7 @@ const commands = [
   addDev,
   addServices,
   addRetrain,
+  addRecommendK,
   addProduce,
   addTail,
   addTopics,

@@ -1,13 +1,20 @@
 // The retrain job as a command (over Kafka) and as a schedule (inside `dev`).
 
 import type { Broker } from '../broker/index.ts';
-import { type RetrainProgress, type RetrainReport, runRetrain } from '../jobs/index.ts';
+import {
+  kMaxDefault,
+  type RetrainProgress,
+  type RetrainReport,
+  runRetrain,
+} from '../jobs/index.ts';
 import { MeanstreamError, type Metrics } from '../support/index.ts';
 import type { CommandContext, SettingFlags } from './command-context.ts';
 import { requireTopics } from './deployment-topics.ts';
+import { headline } from './k-report/k-criteria.ts';
 import { openKafka } from './open-broker.ts';
 import { codeVersion } from './package-root.ts';
 import { pointDecoder } from './pipeline.ts';
+import { recommendKFor } from './run-recommend-k.ts';
 import { ProgressLine, progressBar, thousands } from './terminal.ts';
 
 export interface RetrainFlags extends SettingFlags {
@@ -24,8 +31,7 @@ export async function retrainOnce(context: CommandContext, flags: RetrainFlags):
     await requireTopics(context, broker);
     const report = await retrain(context, {
       broker,
-      // Without --k or a setting of its own, a retrain keeps the k of the model it replaces.
-      k: context.loaded.origins['model.k'] === 'default' ? undefined : context.settings['model.k'],
+      k: flags.k === 'auto' ? await recommendedK(context, broker, line) : givenK(context),
       promote: flags.promote,
       reason: 'meanstream retrain',
       onProgress: (progress) => line.update(progressText(progress)),
@@ -35,6 +41,21 @@ export async function retrainOnce(context: CommandContext, flags: RetrainFlags):
   } finally {
     await broker.close();
   }
+}
+
+/** Without --k or a setting of its own, a retrain keeps the k of the model it replaces. */
+function givenK({ loaded, settings }: CommandContext): number | undefined {
+  return loaded.origins['model.k'] === 'default' ? undefined : settings['model.k'];
+}
+
+async function recommendedK(
+  context: CommandContext,
+  broker: Broker,
+  line: ProgressLine,
+): Promise<number> {
+  const report = await recommendKFor(context, { broker, kMax: kMaxDefault });
+  line.end(headline(report));
+  return report.k;
 }
 
 export interface ScheduleOptions {

@@ -2,6 +2,7 @@
 // it writes is points. uWebSockets.js is imported here and nowhere else. Read server.ts first, then views/views.ts.
 
 export type { HealthReport } from './health.ts';
+export type { KRequest, RecommendK } from './k-recommendations.ts';
 export { defaultLimits, type GatewayLimits } from './limits.ts';
 export {
   Gateway,

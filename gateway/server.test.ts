@@ -12,7 +12,7 @@ import {
   encodeQuality,
   topics,
 } from '../schemas/index.ts';
-import type { Status } from './index.ts';
+import type { KRequest, Status } from './index.ts';
 import {
   assignmentRecord,
   type GatewayFixture,
@@ -94,6 +94,67 @@ function assignmentsIn(frames: readonly Record<string, unknown>[]) {
     .filter(({ type }) => type === 'assignments')
     .flatMap(({ assignments }) => assignments as { offset: number; clusterId: string }[]);
 }
+
+describe('/v1/k-recommendations', () => {
+  let release: (report: object) => void = () => {};
+  const asked: KRequest[] = [];
+  let on: GatewayFixture;
+
+  beforeAll(async () => {
+    on = await startGateway({
+      dashboardDir,
+      recommendK: (request, onProgress) => {
+        asked.push(request);
+        onProgress({ records: 3, of: 10 });
+        return new Promise((resolve) => {
+          release = resolve;
+        });
+      },
+    });
+  });
+  afterAll(() => on.stop());
+
+  const ask = (body = '') =>
+    fetch(`${on.url}/v1/k-recommendations`, { method: 'POST', ...(body && { body }) });
+  const state = async (path: string): Promise<Record<string, unknown>> =>
+    (await fetch(`${on.url}${path}`)).json() as Promise<Record<string, unknown>>;
+
+  test('starts one, says how far it is, and shows its report', async () => {
+    const response = await ask('{"kMax":9,"seed":4}');
+    expect(response.status).toBe(202);
+    const location = response.headers.get('location')!;
+    expect(await state(location)).toMatchObject({
+      state: 'running',
+      progress: { records: 3, of: 10 },
+      report: null,
+    });
+    const second = await ask();
+    expect(second.status).toBe(429);
+    expect((await problem(second)).detail).toContain('still running');
+    release({ k: 5 });
+    await until(async () => (await state(location)).state === 'done');
+    expect(await state(location)).toMatchObject({
+      report: { k: 5 },
+      request: { kMax: 9, seed: 4 },
+    });
+    expect(asked).toEqual([{ kMax: 9, seed: 4 }]);
+  });
+
+  test.each(['[]', 'no', '{"kMax":1}', '{"kMax":"9"}', '{"kMax":101}', '{"seed":-1}', '{"k":3}'])(
+    'refuses %s and starts nothing',
+    async (body) => {
+      const before = asked.length;
+      const response = await ask(body);
+      expect(response.status).toBe(400);
+      expect((await problem(response)).detail).toContain('No recommendation was started');
+      expect(asked).toHaveLength(before);
+    },
+  );
+
+  test('knows no recommendation that nobody asked for', async () => {
+    expect((await fetch(`${on.url}/v1/k-recommendations/99`)).status).toBe(404);
+  });
+});
 
 describe('POST /v1/points', () => {
   test('answers 202 with the place of each point, in the order sent, and writes them as they came', async () => {

@@ -8,6 +8,7 @@ import { PointDecoder, type PointFormat, type PointShape, topics } from '../sche
 import type { EngineKind } from '../state-stores/index.ts';
 import { type Clock, DependencyDownError, type Logger, type Metrics } from '../support/index.ts';
 import { combinedHealth, type HealthReport } from './health.ts';
+import { KRecommendations, type RecommendK } from './k-recommendations.ts';
 import { defaultLimits, type GatewayLimits } from './limits.ts';
 import type { PointInputOptions } from './point-input.ts';
 import { PointsWriter } from './points-writer.ts';
@@ -16,6 +17,7 @@ import { assignRoute } from './routes/assign.ts';
 import { assignmentRoute } from './routes/assignments.ts';
 import { dashboardRoutes } from './routes/dashboard.ts';
 import { healthRoutes } from './routes/health.ts';
+import { kRecommendationRoutes } from './routes/k-recommendations.ts';
 import { upgradeRequiredRoutes } from './routes/live.ts';
 import { metricsRoute } from './routes/metrics.ts';
 import { modelRoutes } from './routes/models.ts';
@@ -53,6 +55,8 @@ export interface GatewayOptions {
   readonly health?: () => HealthReport;
   /** For a gateway that stands alone: points may come in before there is a model, else there never is one. */
   readonly readyWithoutModel?: boolean;
+  /** Computes recommendations of K; without it there is no such route. */
+  readonly recommendK?: RecommendK;
   readonly limits?: Partial<GatewayLimits>;
   /** Origins of other sites whose pages may open WebSockets. */
   readonly allowedOrigins?: readonly string[];
@@ -171,7 +175,7 @@ export class Gateway {
   }
 
   async #serve(): Promise<TemplatedApp> {
-    const { clock, logger, metrics, allowedOrigins = [], points } = this.#options;
+    const { clock, logger, metrics, allowedOrigins = [], points, recommendK } = this.#options;
     const { models, assignments, drift, quality, events } = this.#views;
     const limits = this.#limits;
     const status = () => this.status();
@@ -192,6 +196,9 @@ export class Gateway {
       ...upgradeRequiredRoutes(endpoints.map(({ path }) => path)),
       ...modelRoutes(models, events),
       ...observationRoutes({ drift, quality, models, status }),
+      ...(recommendK === undefined
+        ? []
+        : kRecommendationRoutes(new KRecommendations({ recommend: recommendK, clock, logger }))),
       metricsRoute(metrics, status),
       ...healthRoutes(() => this.health()),
       ...(await dashboardRoutes(this.#dashboardDir())),

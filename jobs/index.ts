@@ -1,6 +1,15 @@
-// Processes that meet the stream only at topics: retrain, for now in one process. Read retrain.ts.
+// Processes that meet the stream only at topics: retrain and the recommendation of K, each in one process. Read retrain.ts.
 
 export { type Fit, type FitInput, type FitOutput, fitHere, fitInWorker } from './fit.ts';
+export {
+  type KReport,
+  kMaxDefault,
+  kMaxMax,
+  type RecommendKOptions,
+  type RecommendKProgress,
+  runRecommendK,
+  scoreHere,
+} from './recommend-k.ts';
 export type { DecodePoints, PlannedRange } from './replay.ts';
 export {
   type RetrainOptions,

@@ -71,9 +71,10 @@ export async function replayPoints(options: ReplayOptions): Promise<ReplayedPoin
   return { values: values.subarray(0, n * dims), weights: weights.subarray(0, n), n };
 }
 
-async function* pointsOf(
+/** The points of one range, batch by batch; a batch is reused by the next. */
+export async function* pointsOf(
   { partition, from, to }: PlannedRange,
-  { broker, dims, decode }: ReplayOptions,
+  { broker, dims, decode }: Pick<ReplayOptions, 'broker' | 'dims' | 'decode'>,
 ): AsyncGenerator<{ points: PointBatch; n: number; records: number }> {
   const reader = broker.openReader({ topic: topics.points, partition }, from);
   try {

@@ -75,6 +75,18 @@ describe.skipIf(chromiumMissing !== undefined)(
       await page.screenshot({ path: join(screenshots, 'dashboard.png') });
     });
 
+    it('draws the curve of every criterion when asked how many clusters there are', async () => {
+      await page.click('#k-ask');
+      await eventually(
+        'six charts',
+        async () => (await page.locator('#k-charts svg').count()) === 6,
+      );
+      expect(await page.textContent('#k-answer')).toMatch(/K = \d+.*confidence/);
+      expect(await page.locator('#k-charts circle').count()).toBeGreaterThan(60);
+      await page.screenshot({ path: join(screenshots, 'how-many-clusters.png') });
+      await page.click('#k-close');
+    });
+
     it('raises no error and asks nobody outside', () => {
       expect(faults).toEqual([]);
     });

@@ -120,6 +120,26 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
     for (const { key, clusterId } of asked.assignments) expect(clusterId).toBe(live.get(key));
   });
 
+  it('says how many clusters the log suggests, in the terminal, as a page and over HTTP alike', async () => {
+    const page = join(deployment.dir, 'k.html');
+    const shown = await deployment.run(['k-recommend', '--k-max', '9', '--html', page]);
+    expect(shown.code, shown.stderr).toBe(0);
+    expect(shown.stdout).toMatch(/confidence [01]\.\d\d/);
+    expect(await readFile(page, 'utf8')).toMatch(/<svg /);
+    const printed = await deployment.run(['k-recommend', '--k-max', '9', '--json']);
+    const { durationMs: _, ...report } = JSON.parse(printed.stdout) as Record<string, unknown>;
+    const started = await post('/v1/k-recommendations', { kMax: 9 });
+    const path = started.headers.get('location')!;
+    const answered = await eventually('a report', async () => {
+      const state = await (await fetch(`${url}${path}`)).json();
+      return (state as { report: Record<string, unknown> | null }).report ?? undefined;
+    });
+    const { durationMs: __, ...overHttp } = answered;
+    // The model's version moves on; its scale, and so the answer, stays.
+    expect({ ...overHttp, modelVersion: '' }).toEqual({ ...report, modelVersion: '' });
+    expect(report.points).toBe(fileRows + nines.length);
+  });
+
   it('retrains while points flow: promoted, swapped between two transactions, nothing lost or twice', async () => {
     const mixture = new Mixture({ seed: 9, dims: nines[0]!.length, clusters: 5, badEvery: 0 });
     const traffic = new HttpStream(url, mixture);

@@ -7,7 +7,10 @@ import type { RetrainFlags } from '../run-retrain.ts';
 export function addRetrain(program: Command): void {
   withSettings(program.command('retrain'))
     .description('fit all points so far from the log, publish the version, promote it if no worse')
-    .option('--k <n>', 'number of clusters (default: as the current model)')
+    .option(
+      '--k <n>',
+      'number of clusters, or `auto` for the recommended one (default: as the current model)',
+    )
     .option('--seed <n>', 'of the fit (default: model.seed)')
     .option('--no-promote', 'publish a candidate only')
     .option('--json', 'print the report as JSON')
@@ -27,7 +30,7 @@ async function retrain(flags: RetrainFlags): Promise<void> {
     flags,
     defaults: quiet,
     named: {
-      'model.k': { flag: '--k', raw: flags.k },
+      'model.k': { flag: '--k', raw: flags.k === 'auto' ? undefined : flags.k },
       'model.seed': { flag: '--seed', raw: flags.seed },
     },
   });

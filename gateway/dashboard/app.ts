@@ -3,6 +3,7 @@
 
 import { type ConnectionState, connect } from './connection.ts';
 import { count, percent } from './format.ts';
+import { connectKPanel } from './k-panel.ts';
 import { MapCanvas } from './map-canvas.ts';
 import { byId, showClusters, showDrift, showEvents, showStrip, showThroughput } from './panels.ts';
 import type { MapFrame, Status } from './protocol.ts';
@@ -162,4 +163,5 @@ matchMedia('(prefers-color-scheme: light)').onchange = () => {
   showPanels();
 };
 
+connectKPanel();
 connect('/v1/map/live', { onState, onStatus, onMap });
