@@ -7,6 +7,7 @@ import { addConfig } from './commands/config.ts';
 import { addDev } from './commands/dev.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addRecommendK } from './commands/k-recommend.ts';
+import { addModels } from './commands/models.ts';
 import { addProduce } from './commands/produce.ts';
 import { addReset } from './commands/reset.ts';
 import { addRetrain } from './commands/retrain.ts';
@@ -24,6 +25,7 @@ const commands = [
   addServices,
   addRetrain,
   addRecommendK,
+  addModels,
   addProduce,
   addTail,
   addTopics,

@@ -178,6 +178,23 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
     expect(generationOf(champion!.version)).toBe('1.1');
   }, 90_000);
 
+  it('lists and shows the versions, and exports one as a file that is never overwritten', async () => {
+    const listed = await deployment.run(['models', 'list', '--json']);
+    const versions = JSON.parse(listed.stdout) as { version: string; aliases: string[] }[];
+    expect(versions.map(({ version }) => version)).toContain('1.0.0');
+    expect(versions[0]!.aliases).toEqual(['champion']);
+    const shown = await deployment.run(['models', 'show', 'current']);
+    expect(shown.stdout).toMatch(/c\d+ .*%/);
+    const out = join(deployment.dir, 'model.onnx');
+    const flags = ['--format', 'onnx', '--out', out];
+    expect((await deployment.run(['models', 'export', '1.0.0', ...flags])).code).toBe(0);
+    expect((await readFile(out)).length).toBeGreaterThan(1_000);
+    const again = await deployment.run(['models', 'export', '1.0.0', ...flags]);
+    expect(again).toMatchObject({ code: 5, stderr: expect.stringContaining('exists') });
+    const unknown = await deployment.run(['models', 'show', '9.9.9']);
+    expect(unknown).toMatchObject({ code: 2, stderr: expect.stringContaining('1.0.0') });
+  });
+
   it('ends in order when told to', async () => {
     expect(await Promise.all([gateway.end(), processor.process.end()])).toEqual([0, 0]);
   }, 60_000);

@@ -36,6 +36,7 @@ const allowedDependencies = [
   'munkres-js',
   'pino',
   'prom-client',
+  'protobufjs',
   'rocksdb-native',
   'snappy',
   'uWebSockets.js',

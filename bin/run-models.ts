@@ -1,0 +1,148 @@
+// Model versions as commands see them: read from the models topic of Kafka, or of the embedded log of a stopped `dev`.
+
+import { writeFile } from 'node:fs/promises';
+import type { Broker } from '../broker/index.ts';
+import { encodeOnnx, encodePmml, encodeSafetensors } from '../exports/index.ts';
+import { ModelFollower } from '../jobs/index.ts';
+import type { Model } from '../schemas/index.ts';
+import type { ModelRegistry } from '../state-stores/index.ts';
+import { InvalidSettingError, MeanstreamError } from '../support/index.ts';
+import type { CommandContext, SettingFlags } from './command-context.ts';
+import { openEmbedded, openKafka } from './open-broker.ts';
+import { table, thousands } from './terminal.ts';
+
+export interface ModelsFlags extends SettingFlags {
+  readonly dataDir?: string;
+  readonly json?: boolean;
+}
+
+export const exportFormats = ['onnx', 'pmml', 'safetensors'] as const;
+
+export interface ExportFlags extends ModelsFlags {
+  readonly format: (typeof exportFormats)[number];
+  readonly out: string;
+}
+
+export async function listModels(context: CommandContext, flags: ModelsFlags): Promise<void> {
+  const registry = await registryOf(context, flags);
+  const models = registry.list();
+  if (flags.json) return print(JSON.stringify(models.map((model) => summary(model, registry))));
+  const rows = models.map((model) => {
+    const { version, aliases, origin, k, dimensions, createdAt, points } = summary(model, registry);
+    const origins = model.parent === null ? origin : `${origin} of ${model.parent}`;
+    return [
+      version,
+      aliases.join(', '),
+      origins,
+      `${k} × ${dimensions}`,
+      thousands(points),
+      createdAt,
+    ];
+  });
+  print(table(['version', 'alias', 'origin', 'k × dims', 'log records', 'created'], rows));
+}
+
+export async function showModel(
+  context: CommandContext,
+  version: string,
+  flags: ModelsFlags,
+): Promise<void> {
+  const registry = await registryOf(context, flags);
+  const model = modelIn(registry, version);
+  const clusters = clustersOf(model);
+  const all = { ...summary(model, registry), offsets: model.offsets, quality: model.quality };
+  if (flags.json) return print(JSON.stringify({ ...all, features: model.features, clusters }));
+  const facts = Object.entries(all).map(([name, value]) => [
+    name,
+    typeof value === 'object' ? JSON.stringify(value) : String(value),
+  ]);
+  const rows = clusters.map(({ clusterId, share, weight, centroid }) => [
+    clusterId,
+    `${(share * 100).toFixed(1)} %`,
+    thousands(weight),
+    shortVector(centroid),
+  ]);
+  print(table([], facts));
+  print(table(['cluster', 'share', 'weight', 'centroid'], rows));
+}
+
+export async function exportModel(
+  context: CommandContext,
+  version: string,
+  flags: ExportFlags,
+): Promise<void> {
+  const model = modelIn(await registryOf(context, flags), version);
+  const encoders = { onnx: encodeOnnx, pmml: encodePmml, safetensors: encodeSafetensors };
+  const bytes = encoders[flags.format](model);
+  try {
+    await writeFile(flags.out, bytes, { flag: 'wx' });
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
+    throw new MeanstreamError(
+      'MEANSTREAM_REFUSED',
+      `${flags.out} exists; name another file with --out, or remove it.`,
+      { cause },
+    );
+  }
+  process.stderr.write(
+    `version ${model.version} as ${flags.format} in ${flags.out}: ${thousands(bytes.length)} bytes\n`,
+  );
+}
+
+async function registryOf(
+  context: CommandContext,
+  { dataDir }: ModelsFlags,
+): Promise<ModelRegistry> {
+  const broker: Broker =
+    dataDir === undefined ? await openKafka(context) : await openEmbedded(context, dataDir);
+  try {
+    const follower = await ModelFollower.open(broker);
+    await follower.close();
+    return follower.registry;
+  } finally {
+    await broker.close();
+  }
+}
+
+function modelIn(registry: ModelRegistry, version: string): Model {
+  const isCurrent = version === 'current' || version === 'champion';
+  const model = isCurrent ? registry.current() : registry.get(version);
+  if (model !== undefined) return model;
+  const known = registry.list().map((each) => each.version);
+  throw new InvalidSettingError(
+    known.length === 0
+      ? 'There is no model yet. Produce points and let the stream bootstrap its first one.'
+      : `There is no version ${version}; there are ${known.slice(0, 8).join(', ')}. Versions between two births are kept only while current.`,
+  );
+}
+
+function summary(model: Model, registry: ModelRegistry) {
+  const { version, parent, origin, k, dims, metric, offsets, createdAtMs } = model;
+  const points = Object.values(offsets).reduce((sum, { from, to }) => sum + to - from, 0);
+  return {
+    ...{ version, parent, origin, metric, k, dimensions: dims, points },
+    aliases: registry.aliases(version),
+    createdAt: new Date(createdAtMs).toISOString(),
+  };
+}
+
+function clustersOf({ k, dims, clusterIds, weights, centroids }: Model) {
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  return Array.from({ length: k }, (_, j) => ({
+    clusterId: clusterIds[j]!,
+    weight: weights[j]!,
+    share: total > 0 ? weights[j]! / total : 0,
+    centroid: [...centroids.subarray(j * dims, (j + 1) * dims)],
+  }));
+}
+
+const shownDims = 8;
+
+function shortVector(values: readonly number[]): string {
+  const shown = values.slice(0, shownDims).map((value) => value.toPrecision(4));
+  return values.length > shownDims ? `${shown.join(' ')} …` : shown.join(' ');
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}

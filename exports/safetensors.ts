@@ -1,0 +1,89 @@
+// safetensors (https://huggingface.co/docs/safetensors): 8 bytes little-endian length, a JSON header that says where each array
+// lies, then the arrays, row-major little-endian. Ours holds the whole model in float64, so nothing is lost; what is
+// not an array stands in `__metadata__`.
+
+import type { Model } from '../schemas/index.ts';
+import { assert } from '../support/index.ts';
+import { featureNames, provenance } from './export-space.ts';
+
+export interface Safetensors {
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly arrays: ReadonlyMap<
+    string,
+    { readonly shape: readonly number[]; readonly data: Float64Array }
+  >;
+}
+
+const lengthBytes = 8;
+const float64Bytes = 8;
+
+export function encodeSafetensors(model: Model): Uint8Array {
+  const { k, dims, centroids, weights, sumSquares, mean, scale, reference } = model;
+  const arrays = [
+    { name: 'centroids', shape: [k, dims], data: centroids },
+    { name: 'weights', shape: [k], data: weights },
+    { name: 'sum_squares', shape: [k], data: sumSquares },
+    { name: 'mean', shape: [dims], data: mean },
+    { name: 'scale', shape: [dims], data: scale },
+    { name: 'reference', shape: [k, dims], data: reference },
+  ];
+  const header: Record<string, unknown> = {
+    __metadata__: {
+      ...provenance(model),
+      clusterIds: JSON.stringify(model.clusterIds),
+      features: JSON.stringify(featureNames(model)),
+    },
+  };
+  let end = 0;
+  for (const { name, shape, data } of arrays) {
+    const begin = end;
+    end += data.length * float64Bytes;
+    header[name] = { dtype: 'F64', shape, data_offsets: [begin, end] };
+  }
+  // The arrays begin at a multiple of their width: readers may map the file.
+  const text = JSON.stringify(header);
+  const headerBytes = new TextEncoder().encode(text.padEnd(Math.ceil(text.length / 8) * 8));
+  const bytes = new Uint8Array(lengthBytes + headerBytes.length + end);
+  const view = new DataView(bytes.buffer);
+  view.setBigUint64(0, BigInt(headerBytes.length), true);
+  bytes.set(headerBytes, lengthBytes);
+  let at = lengthBytes + headerBytes.length;
+  for (const { data } of arrays) {
+    for (const value of data) {
+      view.setFloat64(at, value, true);
+      at += float64Bytes;
+    }
+  }
+  return bytes;
+}
+
+/** Of a file of ours: float64 arrays alone. */
+export function decodeSafetensors(bytes: Uint8Array): Safetensors {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const start = lengthBytes + Number(view.getBigUint64(0, true));
+  const text = new TextDecoder().decode(bytes.subarray(lengthBytes, start));
+  const { __metadata__: metadata, ...entries } = JSON.parse(text) as Record<string, never>;
+  const arrays = new Map<string, { shape: readonly number[]; data: Float64Array }>();
+  for (const [
+    name,
+    {
+      dtype,
+      shape,
+      data_offsets: [begin, end],
+    },
+  ] of Object.entries<Entry>(entries)) {
+    assert(dtype === 'F64', `${name} is ${dtype}, not F64.`);
+    const data = new Float64Array((end - begin) / float64Bytes);
+    for (let i = 0; i < data.length; i += 1) {
+      data[i] = view.getFloat64(start + begin + i * float64Bytes, true);
+    }
+    arrays.set(name, { shape, data });
+  }
+  return { metadata: metadata ?? {}, arrays };
+}
+
+interface Entry {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly data_offsets: readonly [number, number];
+}
