@@ -100,6 +100,36 @@ INLINE floats higher(floats a, floats b) { return (floats)wasm_f32x4_pmax((v128_
 INLINE floats less_product(floats a, floats x, floats y) { return a - x * y; }
 #endif
 
+/* INTERLEAVE(a, b, i): of each four lanes a[i], b[i], a[i + 1], b[i + 1]. PAIRS(a, b, i): a[i], a[i + 1], b[i], b[i + 1]. */
+#define INTERLEAVE4(i, at) (at) + (i), LANES + (at) + (i), (at) + (i) + 1, LANES + (at) + (i) + 1
+#define PAIRS4(i, at) (at) + (i), (at) + (i) + 1, LANES + (at) + (i), LANES + (at) + (i) + 1
+#if LANES == 16
+#define FOURS(of, i) of(i, 0), of(i, 4), of(i, 8), of(i, 12)
+#elif LANES == 8
+#define FOURS(of, i) of(i, 0), of(i, 4)
+#else
+#define FOURS(of, i) of(i, 0)
+#endif
+#define INTERLEAVE(a, b, i) __builtin_shufflevector(a, b, FOURS(INTERLEAVE4, i))
+#define PAIRS(a, b, i) __builtin_shufflevector(a, b, FOURS(PAIRS4, i))
+
+#if LANES == 16
+INLINE floats every_fourth_row(const float *p, size_t stride) {
+  const __m512 two = _mm512_insertf32x4(_mm512_castps128_ps512(_mm_loadu_ps(p)), _mm_loadu_ps(p + 4 * stride), 1);
+  const __m512 three = _mm512_insertf32x4(two, _mm_loadu_ps(p + 8 * stride), 2);
+  return (floats)_mm512_insertf32x4(three, _mm_loadu_ps(p + 12 * stride), 3);
+}
+#elif LANES == 8
+INLINE floats every_fourth_row(const float *p, size_t stride) {
+  return (floats)_mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), _mm_loadu_ps(p + 4 * stride), 1);
+}
+#else
+INLINE floats every_fourth_row(const float *p, size_t stride) {
+  (void)stride;
+  return *(const floats *)p;
+}
+#endif
+
 INLINE floats broadcast(float value) { return value - (floats){0}; }
 INLINE ints broadcast_int(int32_t value) { return value - (ints){0}; }
 INLINE ints choose(ints mask, ints a, ints b) { return (mask & a) | (~mask & b); }
@@ -169,53 +199,107 @@ typedef struct {
   ints first_chunk, second_chunk;
 } Lowest;
 
-/* Turns `rows` points (the rest of the block is zeros) into one vector of points per feature; their squared norms. */
-INLINE void turn(const float *points, int32_t rows, int32_t dims, float *turned, floats norms[2]) {
-  int32_t row = 0;
-  for (; row + 4 <= rows; row += 4) {
-    const float *p = points + (size_t)row * dims;
-    int32_t d = 0;
-    for (; d + 4 <= dims; d += 4) {
-      const float4 a = *(const float4 *)(p + d), b = *(const float4 *)(p + dims + d);
-      const float4 c = *(const float4 *)(p + 2 * (size_t)dims + d), e = *(const float4 *)(p + 3 * (size_t)dims + d);
-      const float4 ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), AB = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-      const float4 ce = __builtin_shufflevector(c, e, 0, 4, 1, 5), CE = __builtin_shufflevector(c, e, 2, 6, 3, 7);
-      float *out = turned + (size_t)d * BLOCK + row;
-      *(float4 *)out = __builtin_shufflevector(ab, ce, 0, 1, 4, 5);
-      *(float4 *)(out + BLOCK) = __builtin_shufflevector(ab, ce, 2, 3, 6, 7);
-      *(float4 *)(out + 2 * BLOCK) = __builtin_shufflevector(AB, CE, 0, 1, 4, 5);
-      *(float4 *)(out + 3 * BLOCK) = __builtin_shufflevector(AB, CE, 2, 3, 6, 7);
-    }
-    for (; d < dims; d++) {
-      float *out = turned + (size_t)d * BLOCK + row;
-      for (int32_t i = 0; i < 4; i++) out[i] = p[(size_t)i * dims + d];
-    }
-  }
-  for (; row < BLOCK; row++) {
-    for (int32_t d = 0; d < dims; d++) {
-      turned[(size_t)d * BLOCK + row] = row < rows ? points[(size_t)row * dims + d] : 0;
-    }
-  }
-  /* Two chains each: one would wait for its own additions. */
-  floats less[2][2] = {{{0}}};
-  for (int32_t d = 0; d < dims; d++) {
-    const floats *x = (const floats *)(turned + (size_t)d * BLOCK);
-    for (int p = 0; p < 2; p++) less[d & 1][p] = less_product(less[d & 1][p], x[p], x[p]);
-  }
-  for (int p = 0; p < 2; p++) norms[p] = -(less[0][p] + less[1][p]);
+/* Four vectors, each with four features of LANES / 4 rows (row i, i + 4, …), become one vector of LANES rows per feature. */
+INLINE void turn_four(const float *p, size_t dims, floats out[4]) {
+  const floats a = every_fourth_row(p, dims), b = every_fourth_row(p + dims, dims);
+  const floats c = every_fourth_row(p + 2 * dims, dims), e = every_fourth_row(p + 3 * dims, dims);
+  const floats ab = INTERLEAVE(a, b, 0), AB = INTERLEAVE(a, b, 2);
+  const floats ce = INTERLEAVE(c, e, 0), CE = INTERLEAVE(c, e, 2);
+  out[0] = PAIRS(ab, ce, 0);
+  out[1] = PAIRS(ab, ce, 2);
+  out[2] = PAIRS(AB, CE, 0);
+  out[3] = PAIRS(AB, CE, 2);
 }
 
-INLINE void score_tile(const float *turned, int32_t dims, const float *tile, floats scores[TILE][2]) {
-  for (int32_t c = 0; c < TILE; c++) scores[c][0] = scores[c][1] = broadcast(tile[c]);
+/* LANES rows at once; the last one to three features are the end of a vector that overlaps the one before. */
+INLINE floats turn_rows(const float *p, int32_t dims, float *turned) {
+  /* Two chains: one would wait for its own additions. */
+  floats less[2] = {{0}}, out[4];
+  int32_t d = 0;
+  for (; d + 4 <= dims; d += 4) {
+    turn_four(p + d, (size_t)dims, out);
+    for (int i = 0; i < 4; i++) {
+      *(floats *)(turned + (size_t)(d + i) * BLOCK) = out[i];
+      less[i & 1] = less_product(less[i & 1], out[i], out[i]);
+    }
+  }
+  if (d < dims) {
+    turn_four(p + dims - 4, (size_t)dims, out);
+    for (int i = 1; i < 4; i++) {
+      if (dims - 4 + i < d) continue;
+      *(floats *)(turned + (size_t)(dims - 4 + i) * BLOCK) = out[i];
+      less[i & 1] = less_product(less[i & 1], out[i], out[i]);
+    }
+  }
+  return -(less[0] + less[1]);
+}
+
+/* Turns `rows` points (the rest of the block is zeros) into one vector of points per feature; their squared norms. */
+INLINE void turn(const float *points, int32_t rows, int32_t dims, float *turned, floats norms[2]) {
+  if (rows == BLOCK && dims >= 4) {
+    for (int p = 0; p < 2; p++) {
+      norms[p] = turn_rows(points + (size_t)(p * LANES) * dims, dims, turned + p * LANES);
+    }
+    return;
+  }
+  floats less[2] = {{0}};
+  for (int32_t d = 0; d < dims; d++) {
+    float *out = turned + (size_t)d * BLOCK;
+    for (int32_t row = 0; row < BLOCK; row++) out[row] = row < rows ? points[(size_t)row * dims + d] : 0;
+    for (int p = 0; p < 2; p++) less[p] = less_product(less[p], ((const floats *)out)[p], ((const floats *)out)[p]);
+  }
+  for (int p = 0; p < 2; p++) norms[p] = -less[p];
+}
+
+/* The scores of the first `count` centroids of a tile. */
+INLINE void score_tile(const float *turned, int32_t dims, const float *tile, int32_t count, floats scores[TILE][2]) {
+  for (int32_t c = 0; c < count; c++) scores[c][0] = scores[c][1] = broadcast(tile[c]);
   const float *column = tile + TILE;
   for (int32_t d = 0; d < dims; d++, column += TILE, turned += BLOCK) {
     const floats x0 = ((const floats *)turned)[0], x1 = ((const floats *)turned)[1];
-    for (int32_t c = 0; c < TILE; c++) {
+    for (int32_t c = 0; c < count; c++) {
       const floats value = broadcast(column[c]);
       scores[c][0] = less_product(scores[c][0], x0, value);
       scores[c][1] = less_product(scores[c][1], x1, value);
     }
   }
+}
+
+/* The lowest keys of a chunk so far, each with its centroid's number in the low bits. */
+typedef struct {
+  floats first[2], second[2], third[2];
+} Keys;
+
+INLINE void keep_lowest(const float *turned, int32_t dims, const float *tile, int32_t count, int32_t number, int three,
+                        Keys *keys) {
+  floats scores[TILE][2];
+  score_tile(turned, dims, tile, count, scores);
+  for (int32_t c = 0; c < count; c++) {
+    for (int p = 0; p < 2; p++) {
+      const floats key = numbered(scores[c][p], broadcast_int(number + c));
+      const floats beyond_first = higher(keys->first[p], key);
+      if (three) keys->third[p] = lower(keys->third[p], higher(keys->second[p], beyond_first));
+      keys->second[p] = lower(keys->second[p], beyond_first);
+      keys->first[p] = lower(keys->first[p], key);
+    }
+  }
+}
+
+/* The last tile may have fewer centroids: nothing is computed for those it lacks. */
+INLINE void keep_lowest_of(const float *turned, int32_t dims, const float *tile, int32_t count, int32_t number,
+                           int three, Keys *keys) {
+  if (count == TILE) keep_lowest(turned, dims, tile, TILE, number, three, keys);
+  else if (count == 1) keep_lowest(turned, dims, tile, 1, number, three, keys);
+  else if (count == 2) keep_lowest(turned, dims, tile, 2, number, three, keys);
+  else if (count == 3) keep_lowest(turned, dims, tile, 3, number, three, keys);
+#if TILE > 4
+  else if (count == 4) keep_lowest(turned, dims, tile, 4, number, three, keys);
+  else if (count == 5) keep_lowest(turned, dims, tile, 5, number, three, keys);
+#endif
+#if TILE > 6
+  else if (count == 6) keep_lowest(turned, dims, tile, 6, number, three, keys);
+  else keep_lowest(turned, dims, tile, 7, number, three, keys);
+#endif
 }
 
 INLINE void offer(Lowest *lowest, floats key, ints chunk) {
@@ -228,8 +312,9 @@ INLINE void offer(Lowest *lowest, floats key, ints chunk) {
 }
 
 /* With `three` unset only the two lowest are true, which is enough for labels alone. */
-INLINE void lowest_of_block(const float *turned, int32_t dims, const float *panels, int32_t tiles, int three,
+INLINE void lowest_of_block(const float *turned, int32_t dims, const float *panels, int32_t k, int three,
                             const char *next, Lowest lowest[2]) {
+  const int32_t tiles = tile_count(k);
   /* The next block is fetched meanwhile, a share with each tile. */
   const int32_t share = ((int32_t)(BLOCK * sizeof(float)) * dims + tiles - 1) / tiles;
   for (int p = 0; p < 2; p++) {
@@ -237,29 +322,19 @@ INLINE void lowest_of_block(const float *turned, int32_t dims, const float *pane
     lowest[p].first_chunk = lowest[p].second_chunk = (ints){0};
   }
   for (int32_t chunk = 0; chunk < tiles; chunk += CHUNK / TILE) {
-    floats first[2], second[2], third[2];
-    for (int p = 0; p < 2; p++) first[p] = second[p] = third[p] = broadcast(PADDING);
+    Keys keys;
+    for (int p = 0; p < 2; p++) keys.first[p] = keys.second[p] = keys.third[p] = broadcast(PADDING);
     const int32_t end = chunk + CHUNK / TILE < tiles ? chunk + CHUNK / TILE : tiles;
     for (int32_t t = chunk; t < end; t++) {
-      floats scores[TILE][2];
       for (int32_t b = 0; b < share; b += LINE) __builtin_prefetch(next + b);
       next += share;
-      score_tile(turned, dims, panels + t * tile_floats(dims), scores);
-      for (int32_t c = 0; c < TILE; c++) {
-        const ints number = broadcast_int((t - chunk) * TILE + c);
-        for (int p = 0; p < 2; p++) {
-          const floats key = numbered(scores[c][p], number);
-          const floats beyond_first = higher(first[p], key);
-          if (three) third[p] = lower(third[p], higher(second[p], beyond_first));
-          second[p] = lower(second[p], beyond_first);
-          first[p] = lower(first[p], key);
-        }
-      }
+      const int32_t rest = k - t * TILE, count = rest < TILE ? rest : TILE;
+      keep_lowest_of(turned, dims, panels + t * tile_floats(dims), count, (t - chunk) * TILE, three, &keys);
     }
     for (int p = 0; p < 2; p++) {
-      offer(&lowest[p], first[p], broadcast_int(chunk * TILE));
-      offer(&lowest[p], second[p], broadcast_int(chunk * TILE));
-      lowest[p].third = lower(lowest[p].third, third[p]);
+      offer(&lowest[p], keys.first[p], broadcast_int(chunk * TILE));
+      offer(&lowest[p], keys.second[p], broadcast_int(chunk * TILE));
+      lowest[p].third = lower(lowest[p].third, keys.third[p]);
     }
   }
 }
@@ -355,7 +430,7 @@ INLINE void score_block(const Model *model, const float *block, int32_t rows, in
   Lowest lowest[2];
   ints unsure = {0};
   turn(block, rows, model->dims, scratch, norms);
-  lowest_of_block(scratch, model->dims, model->panels, model->tiles, three,
+  lowest_of_block(scratch, model->dims, model->panels, model->k, three,
                   (const char *)(block + (size_t)BLOCK * model->dims), lowest);
   for (int p = 0; p < 2; p++) {
     const int32_t at = p * LANES;
