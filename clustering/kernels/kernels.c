@@ -133,11 +133,20 @@ INLINE floats every_fourth_row(const float *p, size_t stride) {
 INLINE floats broadcast(float value) { return value - (floats){0}; }
 INLINE ints broadcast_int(int32_t value) { return value - (ints){0}; }
 INLINE ints choose(ints mask, ints a, ints b) { return (mask & a) | (~mask & b); }
+/* Four features in float64, and the last one to three with zeros after them: these add nothing to their lanes. */
+#if defined(__AVX2__)
+/* GCC makes two conversions and a join of the plain one below. */
+INLINE double4 widened(const float *from) { return (double4)_mm256_cvtps_pd(_mm_loadu_ps(from)); }
+INLINE double4 widened_rest(const float *from, int32_t rest) {
+  const __m128i wanted = _mm_cmpgt_epi32(_mm_set1_epi32(rest), _mm_setr_epi32(0, 1, 2, 3));
+  return (double4)_mm256_cvtps_pd(_mm_maskload_ps(from, wanted));
+}
+#else
 INLINE double4 widened(const float *from) { return __builtin_convertvector(*(const float4 *)from, double4); }
-/* The last one to three features, zeros after them: these add nothing to their lanes. */
 INLINE double4 widened_rest(const float *from, int32_t rest) {
   return (double4){from[0], rest > 1 ? from[1] : 0, rest > 2 ? from[2] : 0, 0};
 }
+#endif
 INLINE double total(double4 sums) { return (sums[0] + sums[1]) + (sums[2] + sums[3]); }
 
 #if defined(__AVX512F__)
