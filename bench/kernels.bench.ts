@@ -48,11 +48,16 @@ export const kernelsBench: Bench = {
     for (const shape of smoke ? shapes.slice(0, 1) : shapes) {
       const size = n ?? (smoke ? 2_000 : shape.n);
       say(`d=${shape.dims} K=${shape.k}, ${size} points`);
-      rows.push(...(await measureShape({ ...shape, n: size }, smoke ? 1 : 3)));
+      rows.push(...(await measureShape({ ...shape, n: size }, smoke ? 1 : roundsOf(shape))));
     }
     return rows;
   },
 };
+
+/** A short measurement meets other programs more unevenly: it is repeated more often. */
+function roundsOf({ n, dims, k }: Shape): number {
+  return n * dims * k < 1e9 ? 9 : 5;
+}
 
 async function measureShape(shape: Shape, rounds: number): Promise<BenchRow[]> {
   return withTemporaryFolder(async (folder) => {
