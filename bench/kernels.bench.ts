@@ -13,7 +13,7 @@ import type { Bench, BenchRow } from './bench.ts';
 import { withTemporaryFolder } from './paths.ts';
 import { type PointSet, pointSet } from './points.ts';
 import { type PeerTask, PythonPeers } from './python-peers.ts';
-import { measured, median, medianSample, rounded, type Sample } from './timing.ts';
+import { measured, medianSample, rounded, type Sample } from './timing.ts';
 
 interface Shape {
   readonly n: number;
@@ -48,11 +48,16 @@ export const kernelsBench: Bench = {
     for (const shape of smoke ? shapes.slice(0, 1) : shapes) {
       const size = n ?? (smoke ? 2_000 : shape.n);
       say(`d=${shape.dims} K=${shape.k}, ${size} points`);
-      rows.push(...(await measureShape({ ...shape, n: size }, smoke ? 1 : 3)));
+      rows.push(...(await measureShape({ ...shape, n: size }, smoke ? 1 : roundsOf(shape))));
     }
     return rows;
   },
 };
+
+/** A short measurement meets other programs more unevenly: it is repeated more often. */
+function roundsOf({ n, dims, k }: Shape): number {
+  return n * dims * k < 1e9 ? 9 : 5;
+}
 
 async function measureShape(shape: Shape, rounds: number): Promise<BenchRow[]> {
   return withTemporaryFolder(async (folder) => {
@@ -105,16 +110,20 @@ function rowOf(
   peer: string,
   turns: readonly Turn[],
 ): BenchRow {
-  const ours = medianSample(turns.map((turn) => turn.ours)).seconds;
+  const own = medianSample(turns.map((turn) => turn.ours));
+  const ours = own.seconds;
   const wasm = medianSample(turns.map((turn) => turn.wasm)).seconds;
-  const measuredTheirs = turns.flatMap((turn) => turn.theirs?.seconds ?? []);
-  const theirs = measuredTheirs.length > 0 ? median(measuredTheirs) : undefined;
+  const measuredTheirs = turns.flatMap((turn) => turn.theirs ?? []);
+  const peers = measuredTheirs.length > 0 ? medianSample(measuredTheirs) : undefined;
+  const theirs = peers?.seconds;
   return {
     ...{ case: `${work} d=${dims} K=${k}`, n, d: dims, k, peer },
     ours: rounded(n / ours),
     theirs: theirs === undefined ? null : rounded(n / theirs),
     unit: 'points/s',
     ratio: theirs === undefined ? null : rounded(theirs / ours),
+    /** Of CPU seconds: what stays when other programs take turns with both. */
+    cpuRatio: peers === undefined ? null : rounded(peers.cpuSeconds / own.cpuSeconds),
     ...{ kernels, wasm: rounded(n / wasm) },
     wasmRatio: theirs === undefined ? null : rounded(theirs / wasm),
   };

@@ -19,10 +19,13 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 const sources = fileURLToPath(new URL('../clustering/kernels/', import.meta.url));
 const distribution = fileURLToPath(new URL('../dist/clustering/kernels/', import.meta.url));
 
+const avx512Flags = ['-mavx2', '-mfma', '-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl'];
+
 /** One compilation of kernels.c each; addon.c chooses among them at run time. */
 const variantsOf = {
   x64: {
-    avx512: ['-mavx2', '-mfma', '-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl'],
+    avx512bf16: [...avx512Flags, '-mavx512bf16'],
+    avx512: avx512Flags,
     avx2: ['-mavx2', '-mfma'],
     baseline: [],
   },

@@ -52,16 +52,17 @@ export class Assigner {
   assign(values: Float32Array, n: number): void {
     const { k, dims } = this;
     this.#reserve(n);
-    const { scaled, labels, distances } = this;
+    const { scaled, labels, distances, margins, outlierScores } = this;
     const second = this.#second;
+    const cumulative = this.#cumulative;
     this.#kernels.scalePoints(values, n, dims, this.#model, scaledMax, scaled);
     this.#kernels.nearestTwo(scaled, n, this.#panels, labels, distances, second);
     for (let row = 0; row < n; row++) {
       const first = Math.sqrt(distances[row]!);
       const runnerUp = Math.sqrt(second[row]!);
       distances[row] = first;
-      this.margins[row] = k === 1 ? 1 : runnerUp > 0 ? (runnerUp - first) / runnerUp : 0;
-      this.outlierScores[row] = shareBelow(this.#cumulative, labels[row]!, first);
+      margins[row] = k === 1 ? 1 : runnerUp > 0 ? (runnerUp - first) / runnerUp : 0;
+      outlierScores[row] = shareBelow(cumulative, labels[row]!, first);
     }
   }
 

@@ -21,10 +21,17 @@ describe('the distance histogram', () => {
     fc.assert(
       fc.property(fc.double({ min: 1e-3, max: 50, noNaN: true }), (distance) => {
         const bin = distanceBin(distance);
-        expect(distance).toBeGreaterThanOrEqual(binStart(bin) * (1 - 1e-12));
-        expect(distance).toBeLessThan(binStart(bin + 1) * (1 + 1e-12));
+        expect(distance).toBeGreaterThanOrEqual(binStart(bin));
+        expect(distance).toBeLessThan(binStart(bin + 1));
       }),
     );
+  });
+
+  it('begins each bin at its edge, not before', () => {
+    for (let bin = 1; bin < distanceBins; bin++) {
+      expect(distanceBin(binStart(bin))).toBe(bin);
+      expect(distanceBin(binStart(bin) * (1 - 2 ** -52))).toBe(bin - 1);
+    }
   });
 
   it('has open ends', () => {

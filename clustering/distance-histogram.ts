@@ -7,16 +7,27 @@ export const distanceBins = 64;
 const binOfOne = 40;
 const binsPerOctave = 4;
 
-export function distanceBin(distance: number): number {
-  const bin = Math.floor(Math.log2(distance) * binsPerOctave) + binOfOne;
-  if (bin >= distanceBins) return distanceBins - 1;
-  return Math.max(bin, 0);
-}
-
 /** A power costs as much as a distance: the edges are kept. The last is where the last bin would end. */
 const edges = Float64Array.from({ length: distanceBins + 1 }, (_, bin) =>
   bin === 0 ? 0 : 2 ** ((bin - binOfOne) / binsPerOctave),
 );
+
+const float64 = new Float64Array(1);
+/** Its two halves; the one that holds the exponent is where the sign of −1 shows. */
+const halves = new Int32Array(float64.buffer);
+float64[0] = -1;
+const upper = halves[0] === 0 ? 1 : 0;
+
+/** The last bin that begins at or below the distance. Its octave is the exponent: no logarithm is needed. */
+export function distanceBin(distance: number): number {
+  float64[0] = distance;
+  const octave = ((halves[upper]! >>> 20) & 0x7ff) - 1023;
+  const first = octave * binsPerOctave + binOfOne;
+  if (first < 0) return 0;
+  if (first >= distanceBins) return distanceBins - 1;
+  if (distance < edges[first + 2]!) return distance < edges[first + 1]! ? first : first + 1;
+  return distance < edges[first + 3]! ? first + 2 : first + 3;
+}
 
 /** Lower edge of a bin; 0 for the first. */
 export function binStart(bin: number): number {

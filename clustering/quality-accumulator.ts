@@ -3,9 +3,10 @@
 // Shares are counted by the nearest *reference* centroid, which is fixed for a generation: the online centroids move and are
 // relocated while nothing in the data changes, and a bin must not. A sample of the rows is enough for that, and cheap.
 
-import { type AssignableModel, Assigner } from './assigner.ts';
-import type { Kernels } from './kernels/kernels.ts';
+import type { AssignableModel, Assigner } from './assigner.ts';
+import type { CentroidPanels, Kernels } from './kernels/kernels.ts';
 import { smoothedRadii } from './quality.ts';
+import { scalePoints } from './scaler.ts';
 
 export interface QualityStatistics {
   readonly count: number;
@@ -33,8 +34,11 @@ const outlierScoreMin = 0.99;
 export class QualityAccumulator {
   readonly #dims: number;
   readonly #radii: Float64Array;
-  readonly #bins: Assigner;
+  readonly #kernels: Kernels;
+  readonly #bins: CentroidPanels;
+  /** Scaled rows, and their nearest reference centroids. */
   #sample = new Float32Array(0);
+  #sampleLabels = new Int32Array(0);
   readonly #counts: Float64Array;
   readonly #featureSums: Float64Array;
   readonly #featureSquares: Float64Array;
@@ -46,25 +50,23 @@ export class QualityAccumulator {
   #outliers = 0;
 
   constructor(model: QualityModel, kernels: Kernels) {
-    this.#dims = model.dims;
+    const { k, dims, reference, mean, scale } = model;
+    const scaled = new Float32Array(k * dims);
+    scalePoints(reference, k, dims, mean, scale, scaled);
+    this.#dims = dims;
     this.#radii = smoothedRadii(model);
-    this.#bins = new Assigner({ ...model, centroids: model.reference }, kernels);
-    this.#counts = new Float64Array(model.k);
-    this.#featureSums = new Float64Array(model.dims);
-    this.#featureSquares = new Float64Array(model.dims);
+    this.#kernels = kernels;
+    this.#bins = kernels.prepare(scaled, k, dims);
+    this.#counts = new Float64Array(k);
+    this.#featureSums = new Float64Array(dims);
+    this.#featureSquares = new Float64Array(dims);
   }
 
-  /** Adds the n rows that `answers` was last asked about. @param values n × dims, input units. */
-  add(
-    answers: Assigner,
-    values: Float32Array,
-    weights: Float32Array,
-    offsets: Float64Array,
-    n: number,
-  ): void {
+  /** Adds the n rows that `answers` was last asked about, by the same model. */
+  add(answers: Assigner, weights: Float32Array, offsets: Float64Array, n: number): void {
     this.#addDistances(answers, weights, n);
     this.#addFeatures(answers.scaled, n);
-    this.#addShares(values, offsets, n);
+    this.#addShares(answers.scaled, offsets, n);
     this.#count += n;
   }
 
@@ -110,17 +112,20 @@ export class QualityAccumulator {
     }
   }
 
-  #addShares(values: Float32Array, offsets: Float64Array, n: number): void {
+  #addShares(scaled: Float32Array, offsets: Float64Array, n: number): void {
     const dims = this.#dims;
-    if (this.#sample.length < n * dims) this.#sample = new Float32Array(n * dims);
+    if (this.#sampleLabels.length < n) {
+      this.#sample = new Float32Array(n * dims);
+      this.#sampleLabels = new Int32Array(n);
+    }
     let rows = 0;
     for (let row = 0; row < n; row++) {
       if (offsets[row]! % shareSampleEvery !== 0) continue;
-      this.#sample.set(values.subarray(row * dims, (row + 1) * dims), rows * dims);
+      this.#sample.set(scaled.subarray(row * dims, (row + 1) * dims), rows * dims);
       rows += 1;
     }
-    this.#bins.assign(this.#sample, rows);
-    for (let row = 0; row < rows; row++) this.#counts[this.#bins.labels[row]!]! += 1;
+    this.#kernels.nearest(this.#sample, rows, this.#bins, this.#sampleLabels);
+    for (let row = 0; row < rows; row++) this.#counts[this.#sampleLabels[row]!]! += 1;
   }
 
   #clear(): void {

@@ -58,7 +58,7 @@ describe('the quality accumulator', () => {
       const points = values.subarray(from * dims, to * dims);
       assigner.assign(points, to - from);
       const [w, o] = [weights.subarray(from, to), offsets.subarray(from, to)];
-      quality.add(assigner, points, w, o, to - from);
+      quality.add(assigner, w, o, to - from);
     }
     return quality.take();
   }

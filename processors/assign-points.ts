@@ -98,7 +98,7 @@ export class AssignPoints implements Processor<PointBatch> {
   #learn({ assigner, delta, quality }: Work, batch: PointBatch): void {
     const { values, weights, offsets, timestamps, n } = batch;
     delta.add(values, weights, assigner.labels, assigner.distances, offsets, n);
-    quality.add(assigner, values, weights, offsets, n);
+    quality.add(assigner, weights, offsets, n);
     if (this.#fromOffset < 0) this.#fromOffset = batch.fromOffset;
     this.#nextOffset = batch.nextOffset;
     for (let row = 0; row < n; row += 1) {

@@ -14,6 +14,10 @@
  *    centroids are the two nearest, whatever the rounding; else (or when a norm nears overflow) all k are computed exactly.
  * 4. Distances of the winner and the runner-up come from differences in float64: lane l of four adds up the features
  *    l, l + 4, …, and the sum is (0 + 1) + (2 + 3). The lower one wins, equal ones go to the lowest index.
+ * 5. For labels alone, where there are products of bfloat16, scores are rough at first: x and c are rounded to x̃ and c̃, which
+ *    halves the work. They err by |x − x̃|·|c| + |x̃|·|c − c̃|, both lengths being known, beside g as above with more steps;
+ *    norms of at least 2⁻⁶⁰ keep what is flushed to zero below that. Rows whose two lowest are closer than twice that error
+ *    are gathered, and get float32 scores. Where these are many, the rest of the call does without.
  *
  * So labels and distances are the same bits as the plain TypeScript kernels', on every machine and at every place in a
  * batch. Statistics are float64, row after row, with the same four lanes. Compile with -ffp-contract=off: only step 1 may
@@ -46,13 +50,20 @@
 #error "no vectors known for this machine"
 #endif
 
+/* Whether there are products of bfloat16 (step 5). */
+#if defined(__AVX512BF16__)
+#define ROUGH 1
+#else
+#define ROUGH 0
+#endif
+
 #define CHUNK_BITS 5
 #define NUMBER ((1 << CHUNK_BITS) - 1)
 #define CHUNK ((1 << CHUNK_BITS) / TILE * TILE)
 #define BLOCK (2 * LANES)
 #define LINE 64
 /* Rows of a fused pass that stay in the cache between assigning and adding up. */
-#define FUSED_ROWS 256
+#define FUSED_ROWS 512
 /* A score no centroid reaches: the norms of those that take part stay below NORM_MAX. */
 #define PADDING 1e38f
 #define NORM_MAX 1e36f
@@ -70,6 +81,8 @@
 typedef float floats __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int32_t ints __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef float float4 __attribute__((vector_size(16), aligned(4), may_alias));
+typedef uint32_t uints __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int32_t ints_apart __attribute__((may_alias));
 typedef double double4 __attribute__((vector_size(32), aligned(8), may_alias));
 
 #if defined(__AVX512F__)
@@ -100,14 +113,53 @@ INLINE floats higher(floats a, floats b) { return (floats)wasm_f32x4_pmax((v128_
 INLINE floats less_product(floats a, floats x, floats y) { return a - x * y; }
 #endif
 
+/* INTERLEAVE(a, b, i): of each four lanes a[i], b[i], a[i + 1], b[i + 1]. PAIRS(a, b, i): a[i], a[i + 1], b[i], b[i + 1]. */
+#define INTERLEAVE4(i, at) (at) + (i), LANES + (at) + (i), (at) + (i) + 1, LANES + (at) + (i) + 1
+#define PAIRS4(i, at) (at) + (i), (at) + (i) + 1, LANES + (at) + (i), LANES + (at) + (i) + 1
+#if LANES == 16
+#define FOURS(of, i) of(i, 0), of(i, 4), of(i, 8), of(i, 12)
+#elif LANES == 8
+#define FOURS(of, i) of(i, 0), of(i, 4)
+#else
+#define FOURS(of, i) of(i, 0)
+#endif
+#define INTERLEAVE(a, b, i) __builtin_shufflevector(a, b, FOURS(INTERLEAVE4, i))
+#define PAIRS(a, b, i) __builtin_shufflevector(a, b, FOURS(PAIRS4, i))
+
+#if LANES == 16
+INLINE floats every_fourth_row(const float *p, size_t stride) {
+  const __m512 two = _mm512_insertf32x4(_mm512_castps128_ps512(_mm_loadu_ps(p)), _mm_loadu_ps(p + 4 * stride), 1);
+  const __m512 three = _mm512_insertf32x4(two, _mm_loadu_ps(p + 8 * stride), 2);
+  return (floats)_mm512_insertf32x4(three, _mm_loadu_ps(p + 12 * stride), 3);
+}
+#elif LANES == 8
+INLINE floats every_fourth_row(const float *p, size_t stride) {
+  return (floats)_mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), _mm_loadu_ps(p + 4 * stride), 1);
+}
+#else
+INLINE floats every_fourth_row(const float *p, size_t stride) {
+  (void)stride;
+  return *(const floats *)p;
+}
+#endif
+
 INLINE floats broadcast(float value) { return value - (floats){0}; }
 INLINE ints broadcast_int(int32_t value) { return value - (ints){0}; }
 INLINE ints choose(ints mask, ints a, ints b) { return (mask & a) | (~mask & b); }
+/* Four features in float64, and the last one to three with zeros after them: these add nothing to their lanes. */
+#if defined(__AVX2__)
+/* GCC makes two conversions and a join of the plain one below. */
+INLINE double4 widened(const float *from) { return (double4)_mm256_cvtps_pd(_mm_loadu_ps(from)); }
+INLINE double4 widened_rest(const float *from, int32_t rest) {
+  const __m128i wanted = _mm_cmpgt_epi32(_mm_set1_epi32(rest), _mm_setr_epi32(0, 1, 2, 3));
+  return (double4)_mm256_cvtps_pd(_mm_maskload_ps(from, wanted));
+}
+#else
 INLINE double4 widened(const float *from) { return __builtin_convertvector(*(const float4 *)from, double4); }
-/* The last one to three features, zeros after them: these add nothing to their lanes. */
 INLINE double4 widened_rest(const float *from, int32_t rest) {
   return (double4){from[0], rest > 1 ? from[1] : 0, rest > 2 ? from[2] : 0, 0};
 }
+#endif
 INLINE double total(double4 sums) { return (sums[0] + sums[1]) + (sums[2] + sums[3]); }
 
 #if defined(__AVX512F__)
@@ -132,13 +184,53 @@ INLINE int32_t tile_count(int32_t k) { return (k + TILE - 1) / TILE; }
 INLINE size_t tile_floats(int32_t dims) { return (size_t)TILE * (size_t)(dims + 1); }
 INLINE double error_factor(int32_t dims) { return 1.1 * ((dims + 4) * 0x1p-24 + 0x1p-18); }
 
-/* Floats of the panels: the tiles, the squared norms of k centroids, the largest norm. */
-double EXPORT(panel_floats)(int32_t k, int32_t dims) {
-  return (double)(tile_count(k) * tile_floats(dims) + (size_t)k + 1);
+#if ROUGH
+INLINE int32_t pair_count(int32_t dims) { return (dims + 1) / 2; }
+INLINE double rough_floats(int32_t k, int32_t dims) { return 2 + (double)tile_count(k) * TILE * pair_count(dims); }
+INLINE uint32_t rounded_bits(float value) {
+  uint32_t bits;
+  __builtin_memcpy(&bits, &value, sizeof bits);
+  return (bits + 0x8000) & 0xffff0000;
+}
+INLINE float rounded_to_bf16(float value) {
+  const uint32_t bits = rounded_bits(value);
+  __builtin_memcpy(&value, &bits, sizeof value);
+  return value;
 }
 
-/* Floats of scratch space: one block of turned points. */
-double EXPORT(scratch_floats)(int32_t dims) { return (double)BLOCK * dims; }
+/* The largest length of a centroid, the largest error of one, then tiles of −c by pairs of features. */
+static void pack_rough(const float *centroids, int32_t k, int32_t dims, float highest_norm, float *rough) {
+  const int32_t pairs = pair_count(dims);
+  double error = 0;
+  uint32_t *out = (uint32_t *)(rough + 2);
+  for (int32_t j = 0; j < tile_count(k) * TILE; j++) {
+    double square = 0;
+    for (int32_t d = 0; d < 2 * pairs; d += 2) {
+      uint32_t both = 0;
+      for (int32_t i = 0; i < 2 && j < k && d + i < dims; i++) {
+        const float value = -centroids[(size_t)j * dims + d + i];
+        const double difference = (double)value - rounded_to_bf16(value);
+        square += difference * difference;
+        both |= i == 0 ? rounded_bits(value) >> 16 : rounded_bits(value);
+      }
+      out[((size_t)(j / TILE) * pairs + d / 2) * TILE + j % TILE] = both;
+    }
+    if (square > error) error = square;
+  }
+  rough[0] = (float)(__builtin_sqrt(highest_norm) * (1 + 0x1p-20));
+  rough[1] = (float)(__builtin_sqrt(error) * (1 + 0x1p-20));
+}
+#else
+INLINE double rough_floats(int32_t k, int32_t dims) { return 0 * (double)(k + dims); }
+#endif
+
+/* Floats of the panels: the tiles, the squared norms of k centroids, the largest norm, and what rough scores need. */
+double EXPORT(panel_floats)(int32_t k, int32_t dims) {
+  return (double)(tile_count(k) * tile_floats(dims) + (size_t)k + 1) + rough_floats(k, dims);
+}
+
+/* Floats of scratch space: one block of turned points, and one of points gathered for a second look. */
+double EXPORT(scratch_floats)(int32_t dims) { return (ROUGH ? 2.0 : 1.0) * BLOCK * dims; }
 
 void EXPORT(pack)(const float *centroids, int32_t k, int32_t dims, float *panels) {
   const int32_t tiles = tile_count(k);
@@ -157,9 +249,13 @@ void EXPORT(pack)(const float *centroids, int32_t k, int32_t dims, float *panels
     tile[column] = j < k ? (float)(norm / 2 - g * norm) : PADDING;
     if (j >= k) continue;
     norms[j] = (float)norm;
-    if (!(norms[j] <= highest)) highest = norms[j];
+    /* Once no number, always: then nothing is scored. */
+    if (norms[j] > highest || norms[j] != norms[j]) highest = norms[j];
   }
   norms[k] = highest;
+#if ROUGH
+  pack_rough(centroids, k, dims, highest, norms + k + 1);
+#endif
 }
 
 /* ---- scores of one block ---- */
@@ -169,53 +265,129 @@ typedef struct {
   ints first_chunk, second_chunk;
 } Lowest;
 
-/* Turns `rows` points (the rest of the block is zeros) into one vector of points per feature; their squared norms. */
-INLINE void turn(const float *points, int32_t rows, int32_t dims, float *turned, floats norms[2]) {
-  int32_t row = 0;
-  for (; row + 4 <= rows; row += 4) {
-    const float *p = points + (size_t)row * dims;
-    int32_t d = 0;
-    for (; d + 4 <= dims; d += 4) {
-      const float4 a = *(const float4 *)(p + d), b = *(const float4 *)(p + dims + d);
-      const float4 c = *(const float4 *)(p + 2 * (size_t)dims + d), e = *(const float4 *)(p + 3 * (size_t)dims + d);
-      const float4 ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), AB = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-      const float4 ce = __builtin_shufflevector(c, e, 0, 4, 1, 5), CE = __builtin_shufflevector(c, e, 2, 6, 3, 7);
-      float *out = turned + (size_t)d * BLOCK + row;
-      *(float4 *)out = __builtin_shufflevector(ab, ce, 0, 1, 4, 5);
-      *(float4 *)(out + BLOCK) = __builtin_shufflevector(ab, ce, 2, 3, 6, 7);
-      *(float4 *)(out + 2 * BLOCK) = __builtin_shufflevector(AB, CE, 0, 1, 4, 5);
-      *(float4 *)(out + 3 * BLOCK) = __builtin_shufflevector(AB, CE, 2, 3, 6, 7);
-    }
-    for (; d < dims; d++) {
-      float *out = turned + (size_t)d * BLOCK + row;
-      for (int32_t i = 0; i < 4; i++) out[i] = p[(size_t)i * dims + d];
-    }
-  }
-  for (; row < BLOCK; row++) {
-    for (int32_t d = 0; d < dims; d++) {
-      turned[(size_t)d * BLOCK + row] = row < rows ? points[(size_t)row * dims + d] : 0;
-    }
-  }
-  /* Two chains each: one would wait for its own additions. */
-  floats less[2][2] = {{{0}}};
-  for (int32_t d = 0; d < dims; d++) {
-    const floats *x = (const floats *)(turned + (size_t)d * BLOCK);
-    for (int p = 0; p < 2; p++) less[d & 1][p] = less_product(less[d & 1][p], x[p], x[p]);
-  }
-  for (int p = 0; p < 2; p++) norms[p] = -(less[0][p] + less[1][p]);
+/* Four vectors, each with four features of LANES / 4 rows (row i, i + 4, …), become one vector of LANES rows per feature. */
+INLINE void turn_four(const float *p, size_t dims, floats out[4]) {
+  const floats a = every_fourth_row(p, dims), b = every_fourth_row(p + dims, dims);
+  const floats c = every_fourth_row(p + 2 * dims, dims), e = every_fourth_row(p + 3 * dims, dims);
+  const floats ab = INTERLEAVE(a, b, 0), AB = INTERLEAVE(a, b, 2);
+  const floats ce = INTERLEAVE(c, e, 0), CE = INTERLEAVE(c, e, 2);
+  out[0] = PAIRS(ab, ce, 0);
+  out[1] = PAIRS(ab, ce, 2);
+  out[2] = PAIRS(AB, CE, 0);
+  out[3] = PAIRS(AB, CE, 2);
 }
 
-INLINE void score_tile(const float *turned, int32_t dims, const float *tile, floats scores[TILE][2]) {
-  for (int32_t c = 0; c < TILE; c++) scores[c][0] = scores[c][1] = broadcast(tile[c]);
+/* LANES rows at once; the last one to three features are the end of a vector that overlaps the one before. */
+INLINE floats turn_rows(const float *p, int32_t dims, float *turned) {
+  /* Two chains: one would wait for its own additions. */
+  floats less[2] = {{0}}, out[4];
+  int32_t d = 0;
+  for (; d + 4 <= dims; d += 4) {
+    turn_four(p + d, (size_t)dims, out);
+    for (int i = 0; i < 4; i++) {
+      *(floats *)(turned + (size_t)(d + i) * BLOCK) = out[i];
+      less[i & 1] = less_product(less[i & 1], out[i], out[i]);
+    }
+  }
+  if (d < dims) {
+    turn_four(p + dims - 4, (size_t)dims, out);
+    for (int i = 1; i < 4; i++) {
+      if (dims - 4 + i < d) continue;
+      *(floats *)(turned + (size_t)(dims - 4 + i) * BLOCK) = out[i];
+      less[i & 1] = less_product(less[i & 1], out[i], out[i]);
+    }
+  }
+  return -(less[0] + less[1]);
+}
+
+/* Turns `rows` points (the rest of the block is zeros) into one vector of points per feature; their squared norms. */
+INLINE void turn(const float *points, int32_t rows, int32_t dims, float *turned, floats norms[2]) {
+  if (rows == BLOCK && dims >= 4) {
+    for (int p = 0; p < 2; p++) {
+      norms[p] = turn_rows(points + (size_t)(p * LANES) * dims, dims, turned + p * LANES);
+    }
+    return;
+  }
+  floats less[2] = {{0}};
+  for (int32_t d = 0; d < dims; d++) {
+    float *out = turned + (size_t)d * BLOCK;
+    for (int32_t row = 0; row < BLOCK; row++) out[row] = row < rows ? points[(size_t)row * dims + d] : 0;
+    for (int p = 0; p < 2; p++) less[p] = less_product(less[p], ((const floats *)out)[p], ((const floats *)out)[p]);
+  }
+  for (int p = 0; p < 2; p++) norms[p] = -less[p];
+}
+
+/* The scores of the first `count` centroids of a tile. */
+INLINE void score_tile(const float *turned, int32_t dims, const float *tile, int32_t count, floats scores[TILE][2]) {
+  for (int32_t c = 0; c < count; c++) scores[c][0] = scores[c][1] = broadcast(tile[c]);
   const float *column = tile + TILE;
   for (int32_t d = 0; d < dims; d++, column += TILE, turned += BLOCK) {
     const floats x0 = ((const floats *)turned)[0], x1 = ((const floats *)turned)[1];
-    for (int32_t c = 0; c < TILE; c++) {
+    for (int32_t c = 0; c < count; c++) {
       const floats value = broadcast(column[c]);
       scores[c][0] = less_product(scores[c][0], x0, value);
       scores[c][1] = less_product(scores[c][1], x1, value);
     }
   }
+}
+
+#if ROUGH
+INLINE void score_tile_roughly(const float *turned, int32_t dims, const float *tile, const float *rough, int32_t count,
+                               floats scores[TILE][2]) {
+  for (int32_t c = 0; c < count; c++) scores[c][0] = scores[c][1] = broadcast(tile[c]);
+  for (int32_t pair = 0; pair < pair_count(dims); pair++, rough += TILE, turned += BLOCK) {
+    const __m512bh x0 = (__m512bh)((const floats *)turned)[0], x1 = (__m512bh)((const floats *)turned)[1];
+    for (int32_t c = 0; c < count; c++) {
+      const __m512bh value = (__m512bh)broadcast_int(((const ints_apart *)rough)[c]);
+      scores[c][0] = (floats)_mm512_dpbf16_ps((__m512)scores[c][0], x0, value);
+      scores[c][1] = (floats)_mm512_dpbf16_ps((__m512)scores[c][1], x1, value);
+    }
+  }
+}
+#else
+INLINE void score_tile_roughly(const float *turned, int32_t dims, const float *tile, const float *rough, int32_t count,
+                               floats scores[TILE][2]) {
+  (void)rough;
+  score_tile(turned, dims, tile, count, scores);
+}
+#endif
+
+/* The lowest keys of a chunk so far, each with its centroid's number in the low bits. */
+typedef struct {
+  floats first[2], second[2], third[2];
+} Keys;
+
+INLINE void keep_lowest(const float *turned, int32_t dims, const float *tile, const float *rough, int32_t count,
+                        int32_t number, int three, Keys *keys) {
+  floats scores[TILE][2];
+  if (rough) score_tile_roughly(turned, dims, tile, rough, count, scores);
+  else score_tile(turned, dims, tile, count, scores);
+  for (int32_t c = 0; c < count; c++) {
+    for (int p = 0; p < 2; p++) {
+      const floats key = numbered(scores[c][p], broadcast_int(number + c));
+      const floats beyond_first = higher(keys->first[p], key);
+      if (three) keys->third[p] = lower(keys->third[p], higher(keys->second[p], beyond_first));
+      keys->second[p] = lower(keys->second[p], beyond_first);
+      keys->first[p] = lower(keys->first[p], key);
+    }
+  }
+}
+
+/* The last tile may have fewer centroids: nothing is computed for those it lacks. */
+INLINE void keep_lowest_of(const float *turned, int32_t dims, const float *tile, const float *rough, int32_t count,
+                           int32_t number, int three, Keys *keys) {
+  if (count == TILE) keep_lowest(turned, dims, tile, rough, TILE, number, three, keys);
+  else if (count == 1) keep_lowest(turned, dims, tile, rough, 1, number, three, keys);
+  else if (count == 2) keep_lowest(turned, dims, tile, rough, 2, number, three, keys);
+  else if (count == 3) keep_lowest(turned, dims, tile, rough, 3, number, three, keys);
+#if TILE > 4
+  else if (count == 4) keep_lowest(turned, dims, tile, rough, 4, number, three, keys);
+  else if (count == 5) keep_lowest(turned, dims, tile, rough, 5, number, three, keys);
+#endif
+#if TILE > 6
+  else if (count == 6) keep_lowest(turned, dims, tile, rough, 6, number, three, keys);
+  else keep_lowest(turned, dims, tile, rough, 7, number, three, keys);
+#endif
 }
 
 INLINE void offer(Lowest *lowest, floats key, ints chunk) {
@@ -228,8 +400,9 @@ INLINE void offer(Lowest *lowest, floats key, ints chunk) {
 }
 
 /* With `three` unset only the two lowest are true, which is enough for labels alone. */
-INLINE void lowest_of_block(const float *turned, int32_t dims, const float *panels, int32_t tiles, int three,
-                            const char *next, Lowest lowest[2]) {
+INLINE void lowest_of_block(const float *turned, int32_t dims, const float *panels, const float *rough, int32_t k,
+                            int three, const char *next, Lowest lowest[2]) {
+  const int32_t tiles = tile_count(k);
   /* The next block is fetched meanwhile, a share with each tile. */
   const int32_t share = ((int32_t)(BLOCK * sizeof(float)) * dims + tiles - 1) / tiles;
   for (int p = 0; p < 2; p++) {
@@ -237,29 +410,21 @@ INLINE void lowest_of_block(const float *turned, int32_t dims, const float *pane
     lowest[p].first_chunk = lowest[p].second_chunk = (ints){0};
   }
   for (int32_t chunk = 0; chunk < tiles; chunk += CHUNK / TILE) {
-    floats first[2], second[2], third[2];
-    for (int p = 0; p < 2; p++) first[p] = second[p] = third[p] = broadcast(PADDING);
+    Keys keys;
+    for (int p = 0; p < 2; p++) keys.first[p] = keys.second[p] = keys.third[p] = broadcast(PADDING);
     const int32_t end = chunk + CHUNK / TILE < tiles ? chunk + CHUNK / TILE : tiles;
     for (int32_t t = chunk; t < end; t++) {
-      floats scores[TILE][2];
       for (int32_t b = 0; b < share; b += LINE) __builtin_prefetch(next + b);
       next += share;
-      score_tile(turned, dims, panels + t * tile_floats(dims), scores);
-      for (int32_t c = 0; c < TILE; c++) {
-        const ints number = broadcast_int((t - chunk) * TILE + c);
-        for (int p = 0; p < 2; p++) {
-          const floats key = numbered(scores[c][p], number);
-          const floats beyond_first = higher(first[p], key);
-          if (three) third[p] = lower(third[p], higher(second[p], beyond_first));
-          second[p] = lower(second[p], beyond_first);
-          first[p] = lower(first[p], key);
-        }
-      }
+      const int32_t rest = k - t * TILE, count = rest < TILE ? rest : TILE;
+      const float *rough_tile = rough ? rough + (size_t)t * TILE * ((dims + 1) / 2) : 0;
+      const int32_t number = (t - chunk) * TILE;
+      keep_lowest_of(turned, dims, panels + t * tile_floats(dims), rough_tile, count, number, three, &keys);
     }
     for (int p = 0; p < 2; p++) {
-      offer(&lowest[p], first[p], broadcast_int(chunk * TILE));
-      offer(&lowest[p], second[p], broadcast_int(chunk * TILE));
-      lowest[p].third = lower(lowest[p].third, third[p]);
+      offer(&lowest[p], keys.first[p], broadcast_int(chunk * TILE));
+      offer(&lowest[p], keys.second[p], broadcast_int(chunk * TILE));
+      lowest[p].third = lower(lowest[p].third, keys.third[p]);
     }
   }
 }
@@ -355,7 +520,7 @@ INLINE void score_block(const Model *model, const float *block, int32_t rows, in
   Lowest lowest[2];
   ints unsure = {0};
   turn(block, rows, model->dims, scratch, norms);
-  lowest_of_block(scratch, model->dims, model->panels, model->tiles, three,
+  lowest_of_block(scratch, model->dims, model->panels, 0, model->k, three,
                   (const char *)(block + (size_t)BLOCK * model->dims), lowest);
   for (int p = 0; p < 2; p++) {
     const int32_t at = p * LANES;
@@ -371,40 +536,165 @@ INLINE void score_block(const Model *model, const float *block, int32_t rows, in
   scored->unsure = any(unsure);
 }
 
+/* Labels of one block of which the first `rows` count, and `filled` are there. Returns how many needed the exact scan. */
+INLINE int32_t label_block(const Model *model, const float *block, int32_t rows, int32_t filled, float *scratch,
+                           int32_t *labels) {
+  const int scorable = model->highest_norm < NORM_MAX;
+  int32_t scanned = 0;
+  Scored scored;
+  if (scorable) score_block(model, block, filled, 0, scratch, &scored);
+  if (!scorable || scored.unsure) {
+    for (int32_t row = 0; row < rows; row++) {
+      if (scorable && scored.first_label[row] < model->k) {
+        const float norm = model->norms[scored.first_label[row]];
+        if (scored.second[row] - scored.first[row] > gap_needed(model, scored.norms[row], norm)) continue;
+      }
+      double both[2];
+      const float *x = block + (size_t)row * model->dims;
+      scored.first_label[row] = exact_scan(x, model->centroids, model->k, model->dims, both);
+      scanned++;
+    }
+  }
+  if (rows == BLOCK) {
+    __builtin_memcpy(labels, scored.first_label, sizeof scored.first_label);
+  } else {
+    for (int32_t row = 0; row < rows; row++) labels[row] = scored.first_label[row];
+  }
+  return scanned;
+}
+
+INLINE void label_distances(const Model *model, const float *block, int32_t rows, const int32_t *labels,
+                            float *distances) {
+  for (int32_t row = 0; row < rows; row++) {
+    const float *x = block + (size_t)row * model->dims;
+    const double distance = exact_distance(x, centroid(model, labels[row]), model->dims);
+    distances[row] = distance == distance ? (float)distance : __builtin_inff();
+  }
+}
+
+#if ROUGH
+/* Shapes for which rough scores pay, and norms for which their error is what step 5 says. */
+#define ROUGH_K_MIN 16
+#define ROUGH_DIMS_MIN 8
+#define ROUGH_DIMS_MAX 4096
+#define ROUGH_NORM_MIN 0x1p-60f
+/* Blocks after which it is judged whether rough scores settle enough: a third of the rows may need a second look. */
+#define ROUGH_TRIAL 8
+
+INLINE int can_be_rough(const Model *model) {
+  return model->k >= ROUGH_K_MIN && model->dims >= ROUGH_DIMS_MIN && model->dims <= ROUGH_DIMS_MAX &&
+         model->highest_norm < NORM_MAX && model->highest_norm >= ROUGH_NORM_MIN;
+}
+
+/* As turn_rows, two features of a row in each lane; the squared length of what rounding took away goes to `error`. */
+INLINE floats turn_pairs(const float *p, int32_t dims, float *turned, floats *error) {
+  floats less = {0}, lost = {0}, four[6];
+  four[4] = four[5] = (floats){0};
+  for (int32_t d = 0; d < dims; d += 4) {
+    const int32_t before = d + 4 <= dims ? 0 : d + 4 - dims;
+    turn_four(p + d - before, (size_t)dims, four);
+    for (int i = 0; i < 4 - before; i += 2, turned += BLOCK) {
+      ints halves[2];
+      for (int half = 0; half < 2; half++) {
+        const floats value = i + half + before < 4 ? four[i + half + before] : (floats){0};
+        halves[half] = ((ints)value + 0x8000) & (int32_t)0xffff0000;
+        const floats difference = value - (floats)halves[half];
+        less = less_product(less, value, value);
+        lost = less_product(lost, difference, difference);
+      }
+      *(ints *)turned = (ints)((uints)halves[0] >> 16) | halves[1];
+    }
+  }
+  *error = -lost;
+  return -less;
+}
+
+/* Labels of a whole block where the rough scores settle them. Returns a bit for each row that they leave open. */
+INLINE uint32_t label_block_roughly(const Model *model, const float *block, float *scratch, int32_t *labels) {
+  const int32_t dims = model->dims;
+  const float *rough = model->norms + model->k + 1;
+  const float longest = rough[0], worst = rough[1], norm_highest = model->highest_norm;
+  const float g = (float)(1.2 * ((4 * dims + 16) * 0x1p-24 + 0x1p-18));
+  floats norms[2], errors[2];
+  Lowest lowest[2];
+  uint32_t open = 0;
+  for (int p = 0; p < 2; p++) {
+    norms[p] = turn_pairs(block + (size_t)(p * LANES) * dims, dims, scratch + p * LANES, &errors[p]);
+  }
+  lowest_of_block(scratch, dims, model->panels, rough + 2, model->k, 0,
+                  (const char *)(block + (size_t)BLOCK * dims), lowest);
+  for (int p = 0; p < 2; p++) {
+    const floats length = (floats)_mm512_sqrt_ps((__m512)norms[p]), lost = (floats)_mm512_sqrt_ps((__m512)errors[p]);
+    const floats needed = 2.02f * (lost * longest + length * worst) + g * norms[p] + 3.1f * g * norm_highest;
+    const ints sure = (lowest[p].second - lowest[p].first > needed) & (norms[p] >= ROUGH_NORM_MIN);
+    *(ints *)(labels + p * LANES) = lowest[p].first_chunk + ((ints)lowest[p].first & NUMBER);
+    open |= (uint32_t)(uint16_t)~_mm512_movepi32_mask((__m512i)sure) << (p * LANES);
+  }
+  return open;
+}
+
+/* Rows that wait for float32 scores. */
+typedef struct {
+  int32_t count, rows[BLOCK];
+  float *points;
+} Open;
+
+INLINE int32_t settle(const Model *model, Open *open, float *scratch, int32_t *labels, float *distances) {
+  const int32_t count = open->count, dims = model->dims;
+  int32_t own[BLOCK];
+  float exact[BLOCK];
+  /* A whole block is turned faster than part of one. */
+  for (int32_t row = count; row < BLOCK; row++) {
+    __builtin_memcpy(open->points + (size_t)row * dims, open->points, sizeof(float) * dims);
+  }
+  const int32_t scanned = label_block(model, open->points, count, BLOCK, scratch, own);
+  if (distances) label_distances(model, open->points, count, own, exact);
+  for (int32_t i = 0; i < count; i++) {
+    labels[open->rows[i]] = own[i];
+    if (distances) distances[open->rows[i]] = exact[i];
+  }
+  open->count = 0;
+  return scanned;
+}
+
+/* Takes whole blocks as long as rough scores pay. Returns how many rows are done. */
+static int32_t nearest_roughly(const Model *model, const float *points, int32_t n, float *scratch, int32_t *labels,
+                               float *distances, int32_t *scanned) {
+  const int32_t dims = model->dims;
+  Open open = {.points = scratch + (size_t)BLOCK * dims};
+  int32_t from = 0, reopened = 0;
+  for (; from + BLOCK <= n; from += BLOCK) {
+    if (from >= ROUGH_TRIAL * BLOCK && reopened > from / 3) break;
+    const float *block = points + (size_t)from * dims;
+    uint32_t left = label_block_roughly(model, block, scratch, labels + from);
+    reopened += __builtin_popcount(left);
+    for (; left; left &= left - 1) {
+      const int32_t row = __builtin_ctz(left);
+      labels[from + row] = 0;
+      __builtin_memcpy(open.points + (size_t)open.count * dims, block + (size_t)row * dims, sizeof(float) * dims);
+      open.rows[open.count++] = from + row;
+      if (open.count == BLOCK) *scanned += settle(model, &open, scratch, labels, distances);
+    }
+    if (distances) label_distances(model, block, BLOCK, labels + from, distances + from);
+  }
+  if (open.count > 0) *scanned += settle(model, &open, scratch, labels, distances);
+  return from;
+}
+#endif
+
 /* Labels, and their squared distances unless `distances` is absent. Returns how many points needed the exact scan. */
 int32_t EXPORT(nearest)(const float *points, int32_t n, int32_t dims, const float *centroids, int32_t k,
                         const float *panels, float *scratch, int32_t *labels, float *distances) {
   const Model model = model_of(centroids, k, dims, panels);
-  const int scorable = model.highest_norm < NORM_MAX;
-  int32_t scanned = 0;
-  for (int32_t from = 0; from < n; from += BLOCK) {
+  int32_t scanned = 0, from = 0;
+#if ROUGH
+  if (can_be_rough(&model)) from = nearest_roughly(&model, points, n, scratch, labels, distances, &scanned);
+#endif
+  for (; from < n; from += BLOCK) {
     const int32_t rows = n - from < BLOCK ? n - from : BLOCK;
     const float *block = points + (size_t)from * dims;
-    Scored scored;
-    if (scorable) score_block(&model, block, rows, 0, scratch, &scored);
-    if (!scorable || scored.unsure) {
-      for (int32_t row = 0; row < rows; row++) {
-        if (scorable && scored.first_label[row] < k) {
-          const float norm = model.norms[scored.first_label[row]];
-          if (scored.second[row] - scored.first[row] > gap_needed(&model, scored.norms[row], norm)) continue;
-        }
-        double both[2];
-        scored.first_label[row] = exact_scan(block + (size_t)row * dims, centroids, k, dims, both);
-        scanned++;
-      }
-    }
-    if (rows == BLOCK) {
-      __builtin_memcpy(labels + from, scored.first_label, sizeof scored.first_label);
-    } else {
-      for (int32_t row = 0; row < rows; row++) labels[from + row] = scored.first_label[row];
-    }
-    if (distances) {
-      for (int32_t row = 0; row < rows; row++) {
-        const float *x = block + (size_t)row * dims;
-        const double distance = exact_distance(x, centroid(&model, scored.first_label[row]), dims);
-        distances[from + row] = distance == distance ? (float)distance : __builtin_inff();
-      }
-    }
+    scanned += label_block(&model, block, rows, rows, scratch, labels + from);
+    if (distances) label_distances(&model, block, rows, labels + from, distances + from);
   }
   return scanned;
 }

@@ -10,7 +10,7 @@ import { loadWasmKernels } from './wasm.ts';
 
 const native = nativeSets();
 const sets = [
-  ...['native avx512', 'native avx2', 'native baseline'].map((layout) => ({
+  ...['native avx512bf16', 'native avx512', 'native avx2', 'native baseline'].map((layout) => ({
     name: layout,
     kernels: native.find((each) => each.layout === layout),
   })),
@@ -224,6 +224,40 @@ for (const { name, kernels } of sets) {
       const wanted = sumsBy(referenceKernels, each, true, true);
       expect(sumsBy(own, each, true, true)).toEqual(wanted);
       expect(scaledBy(own, each)).toEqual(scaledBy(referenceKernels, each));
+    });
+
+    it('label many rows alike, whatever share of them a first look leaves open', () => {
+      const numbersOf: readonly ((i: number) => number)[] = [
+        (i) => Math.sin(i * i),
+        (i) => Math.sin(i * i) + 30,
+        (i) => Math.sin(i * i) * 1e-12,
+        (i) => Math.sin(i * i) * 1e15,
+        (i) => (i % 977 === 0 ? [Number.NaN, Infinity, 3e38, 1e-44][i % 4]! : Math.sin(i * i)),
+        (i) => Math.round(2 * Math.sin(i * i)),
+        (i) => Math.sin(i * i) * (i % 64 < 32 ? 1 : 1e-3),
+      ];
+      for (const numberAt of numbersOf) {
+        for (const [dims, k] of [
+          [8, 16],
+          [13, 40],
+          [22, 33],
+          [31, 90],
+          [32, 64],
+        ] as const) {
+          const n = 700;
+          const centroids = Float32Array.from({ length: k * dims }, (_, i) => numberAt(3 * i + 1));
+          const near = (i: number) => centroids[(i % dims) + dims * (Math.floor(i / dims) % k)]!;
+          const points = Float32Array.from({ length: n * dims }, (_, i) =>
+            i < (n * dims) / 2 ? near(i) + numberAt(i) / 3 : numberAt(i),
+          );
+          const each = { n, dims, k, points, centroids, weights: new Float32Array(n).fill(1) };
+          const wanted = nearestAndDistanceBy(referenceKernels, each);
+          expect(nearestAndDistanceBy(own, each)).toEqual(wanted);
+          expect(nearestBy(own, each)).toEqual(wanted.labels);
+          const sums = fusedBy(referenceKernels, each);
+          expect(fusedBy(own, each)).toEqual(sums);
+        }
+      }
     });
 
     it('answer for two models in turn', () => {

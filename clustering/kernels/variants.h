@@ -32,4 +32,4 @@ typedef struct {
                             const float *panels, float *scratch, int32_t *labels, float *upper, float *lower);
 } Variant;
 
-extern const Variant variant_avx512, variant_avx2, variant_baseline;
+extern const Variant variant_avx512bf16, variant_avx512, variant_avx2, variant_baseline;

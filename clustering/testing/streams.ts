@@ -56,7 +56,7 @@ export function streamThrough(
     const weights = new Float32Array(m).fill(1);
     const offsets = Float64Array.from({ length: m }, (_, i) => from + i);
     assigner.assign(points, m);
-    quality.add(assigner, points, weights, offsets, m);
+    quality.add(assigner, weights, offsets, m);
     delta.add(points, weights, assigner.labels, assigner.distances, offsets, m);
     onBatch(quality.take(), model);
     model.fold(delta.take());
