@@ -9,6 +9,7 @@ import { embeddedBench } from './embedded.bench.ts';
 import { fullBatchBench } from './full-batch.bench.ts';
 import { kernelsBench } from './kernels.bench.ts';
 import { packageRoot } from './paths.ts';
+import { pipelineBench } from './pipeline.bench.ts';
 import { machine, tableOf, writeResults } from './report.ts';
 
 const benches: readonly Bench[] = [
@@ -17,6 +18,7 @@ const benches: readonly Bench[] = [
   embeddedBench,
   fullBatchBench,
   kernelsBench,
+  pipelineBench,
 ];
 
 interface Flags {
