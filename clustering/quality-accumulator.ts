@@ -45,10 +45,13 @@ export class QualityAccumulator {
   #inertia = 0;
   #outliers = 0;
 
-  constructor(model: QualityModel, kernels: Kernels) {
+  /** @param before one nobody uses any more: its columns are taken over, as in assigner.ts. */
+  constructor(model: QualityModel, kernels: Kernels, before?: QualityAccumulator) {
     this.#dims = model.dims;
     this.#radii = smoothedRadii(model);
-    this.#bins = new Assigner({ ...model, centroids: model.reference }, kernels);
+    const byReference = { ...model, centroids: model.reference };
+    this.#bins = new Assigner(byReference, kernels, before === undefined ? before : before.#bins);
+    if (before !== undefined) this.#sample = before.#sample;
     this.#counts = new Float64Array(model.k);
     this.#featureSums = new Float64Array(model.dims);
     this.#featureSquares = new Float64Array(model.dims);
