@@ -8,6 +8,7 @@ import { codecBench } from './codec.bench.ts';
 import { embeddedBench } from './embedded.bench.ts';
 import { fullBatchBench } from './full-batch.bench.ts';
 import { kernelsBench } from './kernels.bench.ts';
+import { latencyBench } from './latency.bench.ts';
 import { packageRoot } from './paths.ts';
 import { pipelineBench } from './pipeline.bench.ts';
 import { machine, tableOf, writeResults } from './report.ts';
@@ -18,6 +19,7 @@ const benches: readonly Bench[] = [
   embeddedBench,
   fullBatchBench,
   kernelsBench,
+  latencyBench,
   pipelineBench,
 ];
 
