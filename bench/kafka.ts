@@ -11,7 +11,11 @@ import { packageRoot, withTemporaryFolder } from './paths.ts';
 /** @throws Error with what is missing when no Kafka can be had. */
 export async function withKafka<T>(use: (bootstrapServers: string) => Promise<T>): Promise<T> {
   const theirs = kafkaBrokersOfEnvironment();
-  if (theirs !== undefined) return use(theirs);
+  return theirs === undefined ? withOwnKafka(use) : use(theirs);
+}
+
+/** A fresh one whatever KAFKA_BROKERS says: for benches whose topics have the product's names. */
+export async function withOwnKafka<T>(use: (bootstrapServers: string) => Promise<T>): Promise<T> {
   return withTemporaryFolder(async (folder) => {
     const port = await freePort();
     const child = spawn(

@@ -1,6 +1,7 @@
 // Where the time of this thread goes, by stage of the pipeline: V8's sampling profiler, each sample given to the stage
 // whose file its stack came through last. What libraries do on threads of their own is not seen.
 
+import { readFileSync } from 'node:fs';
 import { type Profiler, Session } from 'node:inspector/promises';
 
 export interface Stage {
@@ -33,6 +34,15 @@ export async function profiled(
   await work();
   const { profile } = await session.post('Profiler.stop');
   session.disconnect();
+  return timesOf(profile, stages);
+}
+
+/** The same of what `node --cpu-prof` has written: of another process. */
+export function profiledFile(path: string, stages: readonly Stage[]): StageTime[] {
+  return timesOf(JSON.parse(readFileSync(path, 'utf8')) as Profiler.Profile, stages);
+}
+
+function timesOf(profile: Profiler.Profile, stages: readonly Stage[]): StageTime[] {
   const seconds = secondsByStage(profile, stages);
   return [...stages.map(({ name }) => name), garbage, rest].map((stage) => ({
     stage,

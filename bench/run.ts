@@ -8,7 +8,9 @@ import { codecBench } from './codec.bench.ts';
 import { embeddedBench } from './embedded.bench.ts';
 import { fullBatchBench } from './full-batch.bench.ts';
 import { kernelsBench } from './kernels.bench.ts';
+import { latencyBench } from './latency.bench.ts';
 import { packageRoot } from './paths.ts';
+import { pipelineBench } from './pipeline.bench.ts';
 import { machine, tableOf, writeResults } from './report.ts';
 
 const benches: readonly Bench[] = [
@@ -17,6 +19,8 @@ const benches: readonly Bench[] = [
   embeddedBench,
   fullBatchBench,
   kernelsBench,
+  latencyBench,
+  pipelineBench,
 ];
 
 interface Flags {

@@ -37,7 +37,11 @@ export class Assigner {
   readonly #panels: CentroidPanels;
   readonly #cumulative: Float64Array;
 
-  constructor(model: AssignableModel, kernels: Kernels) {
+  /**
+   * @param before an assigner nobody asks any more: its columns are taken over. A stream has a new model many times a
+   *   second, and memory outside V8's heap that comes and goes makes it collect garbage as often.
+   */
+  constructor(model: AssignableModel, kernels: Kernels, before?: Assigner) {
     const { k, dims, centroids, mean, scale } = model;
     this.k = k;
     this.dims = dims;
@@ -47,6 +51,7 @@ export class Assigner {
     scalePoints(centroids, k, dims, mean, scale, scaled);
     this.#panels = kernels.prepare(scaled, k, dims);
     this.#cumulative = cumulativeHistogram(model.distanceHistogram, k);
+    if (before?.dims === dims) this.#takeColumns(before);
   }
 
   assign(values: Float32Array, n: number): void {
@@ -64,6 +69,15 @@ export class Assigner {
       margins[row] = k === 1 ? 1 : runnerUp > 0 ? (runnerUp - first) / runnerUp : 0;
       outlierScores[row] = shareBelow(cumulative, labels[row]!, first);
     }
+  }
+
+  #takeColumns(from: Assigner): void {
+    this.labels = from.labels;
+    this.distances = from.distances;
+    this.margins = from.margins;
+    this.outlierScores = from.outlierScores;
+    this.scaled = from.scaled;
+    this.#second = from.#second;
   }
 
   #reserve(n: number): void {

@@ -49,7 +49,8 @@ export class QualityAccumulator {
   #inertia = 0;
   #outliers = 0;
 
-  constructor(model: QualityModel, kernels: Kernels) {
+  /** @param before one nobody uses any more: its columns are taken over, as in assigner.ts. */
+  constructor(model: QualityModel, kernels: Kernels, before?: QualityAccumulator) {
     const { k, dims, reference, mean, scale } = model;
     const scaled = new Float32Array(k * dims);
     scalePoints(reference, k, dims, mean, scale, scaled);
@@ -57,6 +58,10 @@ export class QualityAccumulator {
     this.#radii = smoothedRadii(model);
     this.#kernels = kernels;
     this.#bins = kernels.prepare(scaled, k, dims);
+    if (before !== undefined) {
+      this.#sample = before.#sample;
+      this.#sampleLabels = before.#sampleLabels;
+    }
     this.#counts = new Float64Array(k);
     this.#featureSums = new Float64Array(dims);
     this.#featureSquares = new Float64Array(dims);
@@ -114,10 +119,8 @@ export class QualityAccumulator {
 
   #addShares(scaled: Float32Array, offsets: Float64Array, n: number): void {
     const dims = this.#dims;
-    if (this.#sampleLabels.length < n) {
-      this.#sample = new Float32Array(n * dims);
-      this.#sampleLabels = new Int32Array(n);
-    }
+    if (this.#sample.length < n * dims) this.#sample = new Float32Array(n * dims);
+    if (this.#sampleLabels.length < n) this.#sampleLabels = new Int32Array(n);
     let rows = 0;
     for (let row = 0; row < n; row++) {
       if (offsets[row]! % shareSampleEvery !== 0) continue;

@@ -114,12 +114,13 @@ export class AssignPoints implements Processor<PointBatch> {
     this.#inTransaction = true;
     if (this.#work?.model === model) return this.#work;
     const { kernels } = chooseKernels();
+    const before = this.#work;
     this.#work = {
       model,
-      assigner: new Assigner(model, kernels),
+      assigner: new Assigner(model, kernels, before?.assigner),
       encoder: new AssignmentEncoder(model),
       delta: new DeltaAccumulator(model, context.partition, kernels),
-      quality: new QualityAccumulator(model, kernels),
+      quality: new QualityAccumulator(model, kernels, before?.quality),
     };
     return this.#work;
   }

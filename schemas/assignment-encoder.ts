@@ -3,8 +3,9 @@
 // "base64:…". The record carries the source record's key (or its position, "partition:offset") and timestamp: the log took
 // them once, so it takes them again, which may not be said of an event time from the data.
 
+import { numberBytesMax, writeFloat32, writeInteger } from './number-text.ts';
 import type { PointBatch } from './point-batch.ts';
-import { type RecordBatchBuilder, recordKey } from './record-batch.ts';
+import { type RecordBatchBuilder, type RecordColumns, recordKey } from './record-batch.ts';
 
 /** Answers to the rows of a PointBatch. */
 export interface AssignmentColumns {
@@ -19,64 +20,87 @@ export interface AssigningModel {
   readonly clusterIds: readonly string[];
 }
 
-/** Field names, and seven numbers at their longest. */
-const fixedBytesMax = 384;
+const beforeKey = Buffer.from('{"key":');
+const nullText = Buffer.from('null');
+const beforeMargin = Buffer.from(',"margin":');
+const beforeScore = Buffer.from(',"outlierScore":');
+const beforeTimestamp = Buffer.from(',"timestamp":');
+
+/** Field names, and six numbers at their longest. */
+const fixedBytesMax = 128 + 6 * numberBytesMax;
 /** An escaped control character, of one byte, takes six. */
 const escapedBytesMax = 6;
 const quote = 0x22;
 const backslash = 0x5c;
+const closingBrace = 0x7d;
 
 export class AssignmentEncoder {
   readonly #version: string;
   /** By cluster: what stands between the key and the distance. */
-  readonly #clusters: readonly string[];
+  readonly #clusters: readonly Uint8Array[];
   readonly #variableBytes: number;
   readonly #utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
   constructor({ version, clusterIds }: AssigningModel) {
     this.#version = JSON.stringify(version);
-    this.#clusters = clusterIds.map((id) => `,"clusterId":${JSON.stringify(id)},"distance":`);
+    this.#clusters = clusterIds.map((id) =>
+      Buffer.from(`,"clusterId":${JSON.stringify(id)},"distance":`),
+    );
     this.#variableBytes =
-      this.#version.length + Math.max(0, ...this.#clusters.map((text) => text.length));
+      this.#version.length + Math.max(0, ...this.#clusters.map(({ length }) => length));
   }
 
   /** Appends one assignment for each point. */
   encode(points: PointBatch, answers: AssignmentColumns, out: RecordBatchBuilder): void {
-    const { records, n, partition, sourceRows } = points;
+    const { records, n, partition, sourceRows, offsets, timestamps } = points;
     const { labels, distances, margins, outlierScores } = answers;
-    const afterScore = `,"modelVersion":${this.#version},"partition":${partition},"offset":`;
-    let arena = out.bytes;
-    let text = bufferOver(arena);
+    const source = Buffer.from(
+      `,"modelVersion":${this.#version},"partition":${partition},"offset":`,
+    );
+    const fixedBytes = fixedBytesMax + this.#variableBytes;
     for (let row = 0; row < n; row++) {
-      const source = sourceRows[row]!;
-      const key = recordKey(records, source);
-      const bytesMax = fixedBytesMax + this.#variableBytes + (key?.length ?? 0) * escapedBytesMax;
-      const recordedKey = key ?? sourceKey(partition, points.offsets[row]!);
-      const start = out.beginValue(records.timestamps[source]!, recordedKey, bytesMax);
-      if (arena !== out.bytes) {
-        arena = out.bytes;
-        text = bufferOver(arena);
-      }
-      let at = this.#writeKey(key, text, start);
-      at += text.write(
-        `${this.#clusters[labels[row]!]!}${distances[row]!},"margin":${margins[row]!},"outlierScore":${outlierScores[row]!}${afterScore}${points.offsets[row]!},"timestamp":${points.timestamps[row]!}}`,
-        at,
-        'latin1',
-      );
+      const start = this.#begin(points, sourceRows[row]!, offsets[row]!, fixedBytes, out);
+      const { bytes } = out;
+      let at = this.#writeKey(records, sourceRows[row]!, bytes, start);
+      at = writeBytes(bytes, at, this.#clusters[labels[row]!]!);
+      at = writeFloat32(bytes, at, distances[row]!);
+      at = writeFloat32(bytes, writeBytes(bytes, at, beforeMargin), margins[row]!);
+      at = writeFloat32(bytes, writeBytes(bytes, at, beforeScore), outlierScores[row]!);
+      at = writeInteger(bytes, writeBytes(bytes, at, source), offsets[row]!);
+      at = writeTime(bytes, writeBytes(bytes, at, beforeTimestamp), timestamps[row]!);
+      bytes[at++] = closingBrace;
       out.endValue(at - start);
     }
   }
 
+  /** @returns where the value goes, with room for it. */
+  #begin(
+    { records, partition }: PointBatch,
+    source: number,
+    offset: number,
+    fixedBytes: number,
+    out: RecordBatchBuilder,
+  ): number {
+    const keyBytes = records.keyEnds[source]! - records.keyStarts[source]!;
+    const timestampMs = records.timestamps[source]!;
+    if (records.keyEnds[source]! < 0) {
+      return out.beginValue(timestampMs, sourceKey(partition, offset), fixedBytes);
+    }
+    return out.beginValueOf(records, source, fixedBytes + keyBytes * escapedBytesMax);
+  }
+
   /** @returns where the next byte goes */
-  #writeKey(key: Uint8Array | null, out: Buffer, start: number): number {
-    let at = start + out.write('{"key":', start, 'latin1');
-    if (key === null) return at + out.write('null', at, 'latin1');
+  #writeKey(records: RecordColumns, row: number, out: Uint8Array, start: number): number {
+    let at = writeBytes(out, start, beforeKey);
+    const { bytes, keyStarts, keyEnds } = records;
+    const end = keyEnds[row]!;
+    if (end < 0) return writeBytes(out, at, nullText);
     const first = at;
     out[at++] = quote;
-    for (let i = 0; i < key.length; i++) {
-      const byte = key[i]!;
+    for (let i = keyStarts[row]!; i < end; i++) {
+      const byte = bytes[i]!;
       if (byte < 0x20 || byte > 0x7e || byte === quote || byte === backslash) {
-        return this.#writeOddKey(key, out, first);
+        return this.#writeOddKey(recordKey(records, row)!, bufferOver(out), first);
       }
       out[at++] = byte;
     }
@@ -104,6 +128,18 @@ export function keyText(
   } catch {
     return `base64:${Buffer.from(key.buffer, key.byteOffset, key.length).toString('base64')}`;
   }
+}
+
+/** An event time may be from before 1970, or unknown. */
+function writeTime(out: Uint8Array, at: number, timestampMs: number): number {
+  if (timestampMs >= 0) return writeInteger(out, at, timestampMs);
+  return at + bufferOver(out).write(String(timestampMs), at, 'latin1');
+}
+
+/** A loop: for so few bytes a view and a call cost more. */
+function writeBytes(out: Uint8Array, at: number, bytes: Uint8Array): number {
+  for (let i = 0; i < bytes.length; i++) out[at + i] = bytes[i]!;
+  return at + bytes.length;
 }
 
 function bufferOver(bytes: Uint8Array): Buffer {

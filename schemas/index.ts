@@ -46,6 +46,7 @@ export {
   type Version,
 } from './model.ts';
 export { bytesOf, numbersIn } from './number-arrays.ts';
+export { shorter } from './number-text.ts';
 export type { PointBatch } from './point-batch.ts';
 export {
   type DecodedPoints,

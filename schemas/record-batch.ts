@@ -103,6 +103,21 @@ export class RecordBatchBuilder implements RecordColumns {
     return this.size;
   }
 
+  /** As `beginValue`, with timestamp and key of a row of another batch. */
+  beginValueOf(source: RecordColumns, sourceRow: number, valueBytesMax: number): number {
+    const { bytes, keyStarts, keyEnds, timestamps } = source;
+    const start = keyStarts[sourceRow]!;
+    const end = keyEnds[sourceRow]!;
+    this.#reserve(Math.max(0, end - start) + valueBytesMax);
+    const row = this.n;
+    this.timestamps[row] = timestamps[sourceRow]!;
+    this.keyStarts[row] = this.size;
+    for (let i = start; i < end; i++) this.bytes[this.size++] = bytes[i]!;
+    this.keyEnds[row] = end < 0 ? -1 : this.size;
+    this.valueStarts[row] = this.size;
+    return this.size;
+  }
+
   endValue(valueBytes: number): void {
     this.size += valueBytes;
     this.valueEnds[this.n] = this.size;

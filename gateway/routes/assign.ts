@@ -2,7 +2,7 @@
 // those the stream gives against the same model version, for both come from the same assigner.
 
 import { Assigner, type Kernels } from '../../clustering/index.ts';
-import type { Model } from '../../schemas/index.ts';
+import { type Model, shorter } from '../../schemas/index.ts';
 import { json, type Route } from '../http.ts';
 import { type PointInput, type PointInputOptions, readPointInput } from '../point-input.ts';
 import { ProblemError } from '../problem.ts';
@@ -43,9 +43,9 @@ function answers(assigner: Assigner, { n, keys }: PointInput, { clusterIds }: Mo
   return Array.from({ length: n }, (_, i) => ({
     key: keys[i] === null ? null : utf8.decode(keys[i]!),
     clusterId: clusterIds[labels[i]!]!,
-    distance: distances[i]!,
-    margin: margins[i]!,
-    outlierScore: outlierScores[i]!,
+    distance: shorter(distances[i]!),
+    margin: shorter(margins[i]!),
+    outlierScore: shorter(outlierScores[i]!),
   }));
 }
 
