@@ -70,7 +70,7 @@ export { referenceKernels } from './kernels/reference.ts';
 export { loadWasmKernels } from './kernels/wasm.ts';
 export type { LifecycleEvent } from './lifecycle.ts';
 export { type Lineage, lineageOf, type NewFate, type OldFate } from './lineage.ts';
-export { enterSpace, type Metric, type PointSpace } from './metric.ts';
+export { intoModelSpace, type Metric, type PointSpace, type ScaledSpace } from './metric.ts';
 export {
   candidatesPerDelta,
   DeltaAccumulator,

@@ -9,6 +9,7 @@
 //   partial           see point-entry.ts: a point's nearest centroid is what fills it
 
 import type { MissingPolicy } from './missing-values.ts';
+import { type Scaler, scalePoints } from './scaler.ts';
 import { normalisePoints, normaliseRow, zeroVector } from './spherical.ts';
 
 export type Metric = 'euclidean' | 'cosine';
@@ -41,6 +42,41 @@ export function enterSpace(
     }
   } else if (metric === 'cosine') normalisePoints(values, n, dims, out);
   else if (out !== values) out.set(values.subarray(0, n * dims));
+}
+
+/** What of a model says where points stand. */
+export interface ScaledSpace extends PointSpace, Scaler {
+  readonly k: number;
+  readonly dims: number;
+  /** k × dims, input units. */
+  readonly centroids: Float64Array;
+  readonly weights: Float64Array;
+}
+
+/** n rows in a model's space, scaled and complete, for those who look at all of them: a gap under `partial` is at the model's mean. */
+export function intoModelSpace(
+  values: Float32Array,
+  n: number,
+  model: ScaledSpace,
+  out: Float32Array,
+): void {
+  const { dims, mean, scale } = model;
+  enterSpace(values, n, dims, model, out);
+  if (model.missing === 'partial') {
+    const means = meanOf(model);
+    for (let row = 0; row < n; row++) fillRow(out, row, dims, means);
+  }
+  scalePoints(out, n, dims, mean, scale, out);
+}
+
+function meanOf({ k, dims, centroids, weights }: ScaledSpace): Float64Array {
+  const mean = new Float64Array(dims);
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  for (let i = 0; i < k * dims; i++) {
+    const share = total > 0 ? weights[Math.floor(i / dims)]! / total : 1 / k;
+    mean[i % dims]! += share * centroids[i]!;
+  }
+  return mean;
 }
 
 /** n rows with the values they have as large as in a whole unit vector; what is missing stays missing. */

@@ -339,6 +339,7 @@ describe('answers from the model', () => {
       k: 2,
       dimensions: 2,
       metric: 'euclidean',
+      missing: 'reject',
       offsets: { 0: { from: 0, to: 10 } },
       quality: { meanSquaredDistance: 1, imbalance: 1 },
       aliases: ['champion'],
