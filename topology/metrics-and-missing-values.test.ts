@@ -1,11 +1,12 @@
 // Metrics and missing values through the whole pipeline: points in, crashes, models and assignments out, and the oracle at the end.
 
 import { afterEach, describe, expect, it } from 'vitest';
+import { fitHere, runRetrain } from '../jobs/index.ts';
 import { readAll } from '../runtime/testing/read-all.ts';
 import { TopologyTestDriver } from '../runtime/testing/test-driver.ts';
-import { type Assignment, type Model, topics } from '../schemas/index.ts';
+import { type Assignment, type Model, PointDecoder, topics } from '../schemas/index.ts';
 import { CentroidStore, type ModelRegistry } from '../state-stores/index.ts';
-import { Random } from '../support/index.ts';
+import { Random, silentLogger, systemClock } from '../support/index.ts';
 import { judge } from '../test/oracle/clustering-oracle.ts';
 import { decodeLogs, headerOf } from '../test/oracle/decode-logs.ts';
 import { type ClusteringOptions, clusteringTopology } from './index.ts';
@@ -120,6 +121,56 @@ describe.each(spaces)('$metric, $missing, gaps: $gaps', ({ metric, missing, gaps
     expect(reasons.has('not_finite')).toBe(gaps && missing === 'reject');
   });
 });
+
+describe.each(spaces.slice(0, 4))('a retrain: $metric, $missing', ({ metric, missing, gaps }) => {
+  it('keeps metric and policy, is no worse than its parent, and goes on as the oracle says', async () => {
+    await start({ metric, missing });
+    const random = new Random(8);
+    await driver.pipe(topics.points, points(random, 300, gaps));
+    await driver.run();
+    const parent = current();
+    const report = await retrain();
+    expect(report.points).toBe(300);
+    expect(report.inertia).toBeLessThanOrEqual(report.parentInertia);
+    const { version, version: reason } = report;
+    const command = { command: 'promote', version, reason, requestedBy: 'test', timestampMs: 1 };
+    await driver.pipe(topics.modelCommands, { value: JSON.stringify(command) });
+    await driver.pipe(topics.points, points(random, 200, gaps));
+    await driver.process(3);
+    await driver.crash();
+    await driver.run();
+    await driver.pipe(topics.points, points(random, 100, gaps));
+    await driver.run();
+    const model = current();
+    expect(model.version).toMatch(/^1\.1\.[1-9]/);
+    expect(model).toMatchObject({ metric, missing });
+    // By length, the points of this stream are in no clusters that would have to be found again.
+    if (metric === 'cosine') {
+      expect(model.clusterIds.toSorted()).toEqual(parent.clusterIds.toSorted());
+      for (let j = 0; j < k; j++) {
+        expect(Math.hypot(...model.centroids.subarray(j * 4, j * 4 + 4))).toBeCloseTo(1, 12);
+      }
+    }
+    const judged = await verdict({ metric, missing });
+    expect(judged.findings).toEqual([]);
+    expect(judged.assigned).toBe(600);
+  });
+});
+
+function retrain() {
+  const decoder = new PointDecoder({
+    format: 'json',
+    bytesMax: 10_000,
+    timestampSkewMsMax: Infinity,
+  });
+  return runRetrain({
+    ...{ broker: driver.broker, group: 'nobody', seed: 3, scaling: true, promote: false },
+    ...{ requestedBy: 'test', reason: 'test', codeVersion: 'test' },
+    decode: (batch, shape) => decoder.decode(batch, shape).points,
+    ...{ clock: systemClock, logger: silentLogger },
+    fit: async (input, onProgress) => fitHere(input, onProgress),
+  });
+}
 
 describe('a pipeline by cosine', () => {
   const cosine = (x: ArrayLike<number>, c: ArrayLike<number>) => {
