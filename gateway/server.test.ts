@@ -615,3 +615,59 @@ describe('a restart', () => {
     await broken.broker.close();
   });
 });
+
+describe('a model by cosine that fills in means', () => {
+  let on: GatewayFixture;
+
+  beforeAll(async () => {
+    on = await startGateway({ dashboardDir });
+    const model = modelOf([
+      [1, 0],
+      [0, 1],
+    ]);
+    const featureMeans = Float64Array.of(0.5, 0.5);
+    await on.publishModel({ ...model, metric: 'cosine', missing: 'mean', featureMeans });
+    await until(async () => (await (await fetch(`${on.url}/v1/models`)).json()).models.length > 0);
+  });
+  afterAll(() => on.stop());
+
+  const post = (path: string, body: string | Uint8Array<ArrayBuffer>, type = 'application/json') =>
+    fetch(`${on.url}${path}`, { method: 'POST', headers: { 'content-type': type }, body });
+
+  test('answers 1 − cos, whatever the length, and takes null and a float32 NaN for missing', async () => {
+    const points = [{ vector: [3000, 4000] }, { vector: [0, 0.5] }, { vector: [null, 7] }];
+    const { assignments } = await (await post('/v1/assign', JSON.stringify({ points }))).json();
+    expect(assignments).toMatchObject([
+      { clusterId: 'c2', distance: expect.closeTo(0.2, 6) },
+      { clusterId: 'c2', distance: 0 },
+      // The value there is as large as in a whole direction, √½, beside the mean of ½: cos = √⅔.
+      { clusterId: 'c2', distance: expect.closeTo(1 - Math.sqrt(2 / 3), 6) },
+    ]);
+    const raw = new Uint8Array(Float32Array.of(Number.NaN, 7).buffer);
+    const type = 'application/vnd.meanstream.float32';
+    const again = await (await post('/v1/assign', raw, type)).json();
+    expect(again.assignments[0].distance).toBe(assignments[2].distance);
+    expect((await post('/v1/points', raw, type)).status).toBe(202);
+  });
+
+  test('refuses a point without direction, and says where and why', async () => {
+    const body = JSON.stringify({ points: [{ vector: [1, 0] }, { vector: [0, null] }] });
+    for (const path of ['/v1/points', '/v1/assign']) {
+      const response = await post(path, body);
+      expect(response.status).toBe(400);
+      expect(await response.json()).toMatchObject({
+        reason: 'zero_vector',
+        index: 1,
+        field: 'vector',
+        pointer: '/points/1/vector',
+      });
+    }
+  });
+
+  test('says metric and policy, and a radius in 1 − cos', async () => {
+    const { models } = await (await fetch(`${on.url}/v1/models`)).json();
+    expect(models[0]).toMatchObject({ metric: 'cosine', missing: 'mean' });
+    const { clusters } = await (await fetch(`${on.url}/v1/clusters`)).json();
+    expect(clusters[0].radius).toBe(100 / 100 / 2);
+  });
+});
