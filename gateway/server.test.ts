@@ -627,16 +627,20 @@ describe('a model by cosine that fills in means', () => {
     ]);
     const featureMeans = Float64Array.of(0.5, 0.5);
     await on.publishModel({ ...model, metric: 'cosine', missing: 'mean', featureMeans });
-    await until(async () => (await (await fetch(`${on.url}/v1/models`)).json()).models.length > 0);
+    await until(async () => (await read<{ models: object[] }>('/v1/models')).models.length > 0);
   });
   afterAll(() => on.stop());
 
+  const read = async <T>(path: string): Promise<T> =>
+    (await (await fetch(`${on.url}${path}`)).json()) as T;
   const post = (path: string, body: string | Uint8Array<ArrayBuffer>, type = 'application/json') =>
     fetch(`${on.url}${path}`, { method: 'POST', headers: { 'content-type': type }, body });
 
   test('answers 1 − cos, whatever the length, and takes null and a float32 NaN for missing', async () => {
     const points = [{ vector: [3000, 4000] }, { vector: [0, 0.5] }, { vector: [null, 7] }];
-    const { assignments } = await (await post('/v1/assign', JSON.stringify({ points }))).json();
+    type Answers = { assignments: { distance: number }[] };
+    const first = await post('/v1/assign', JSON.stringify({ points }));
+    const { assignments } = (await first.json()) as Answers;
     expect(assignments).toMatchObject([
       { clusterId: 'c2', distance: expect.closeTo(0.2, 6) },
       { clusterId: 'c2', distance: 0 },
@@ -645,8 +649,8 @@ describe('a model by cosine that fills in means', () => {
     ]);
     const raw = new Uint8Array(Float32Array.of(Number.NaN, 7).buffer);
     const type = 'application/vnd.meanstream.float32';
-    const again = await (await post('/v1/assign', raw, type)).json();
-    expect(again.assignments[0].distance).toBe(assignments[2].distance);
+    const again = (await (await post('/v1/assign', raw, type)).json()) as Answers;
+    expect(again.assignments[0]!.distance).toBe(assignments[2]!.distance);
     expect((await post('/v1/points', raw, type)).status).toBe(202);
   });
 
@@ -665,9 +669,9 @@ describe('a model by cosine that fills in means', () => {
   });
 
   test('says metric and policy, and a radius in 1 − cos', async () => {
-    const { models } = await (await fetch(`${on.url}/v1/models`)).json();
+    const { models } = await read<{ models: object[] }>('/v1/models');
     expect(models[0]).toMatchObject({ metric: 'cosine', missing: 'mean' });
-    const { clusters } = await (await fetch(`${on.url}/v1/clusters`)).json();
-    expect(clusters[0].radius).toBe(100 / 100 / 2);
+    const { clusters } = await read<{ clusters: { radius: number }[] }>('/v1/clusters');
+    expect(clusters[0]!.radius).toBe(100 / 100 / 2);
   });
 });
