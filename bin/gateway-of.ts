@@ -27,6 +27,8 @@ export function gatewayOf(context: CommandContext, parts: GatewayParts): Gateway
       bytesMax: settings['points.bytes.max'],
       dims: settings['model.dimensions'] || settings['model.features'].length,
       features: settings['model.features'],
+      metric: settings['model.metric'],
+      missing: settings['model.missing'],
     },
     // Beside tasks it answers for the whole process; alone it has points to take even before there is a model.
     readyWithoutModel: parts.health === undefined,

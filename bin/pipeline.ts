@@ -13,6 +13,8 @@ export function pipelineOf(settings: SettingValues): Topology {
       k: settings['model.k'],
       dimensions: settings['model.dimensions'] || undefined,
       features: settings['model.features'],
+      metric: settings['model.metric'],
+      missing: settings['model.missing'],
       scaling: settings['model.scaling'],
       seed: settings['model.seed'],
       halfLifePoints: settings['model.half.life.points'] || undefined,
@@ -27,8 +29,7 @@ export function pipelineOf(settings: SettingValues): Topology {
 /** As the tasks decode, for a job that replays what they have read. */
 export function pointDecoder(settings: SettingValues): DecodePoints {
   const decoder = new PointDecoder(decoderOptions(settings));
-  const features = settings['model.features'];
-  return (batch, dims) => decoder.decode(batch, { dims, features }).points;
+  return (batch, shape) => decoder.decode(batch, shape).points;
 }
 
 function decoderOptions(settings: SettingValues): PointDecoderOptions {

@@ -102,7 +102,7 @@ function retrain(context: CommandContext, options: RunOptions): Promise<RetrainR
     ...options,
     group: settings['application.id'],
     seed: settings['model.seed'],
-    scaling: settings['model.scaling'] === 'standard',
+    scaling: settings['model.scaling'] !== 'none',
     requestedBy: settings['group.instance.id'],
     codeVersion: codeVersion(),
     decode: pointDecoder(settings),

@@ -3,10 +3,14 @@
 
 import { cumulativeHistogram, shareBelow } from './distance-histogram.ts';
 import type { CentroidPanels, Kernels } from './kernels/kernels.ts';
+import type { SpaceOrPlain } from './metric.ts';
+import type { PartialRows } from './missing-values.ts';
+import { PointEntry } from './point-entry.ts';
 import { scaledMax, scalePoints } from './scaler.ts';
+import { cosineDistance } from './spherical.ts';
 
 /** What of a model the assigner reads. */
-export interface AssignableModel {
+export interface AssignableModel extends SpaceOrPlain {
   readonly k: number;
   readonly dims: number;
   /** k × dims, input units. */
@@ -23,19 +27,25 @@ export class Assigner {
   readonly k: number;
   readonly dims: number;
   labels = new Int32Array(0);
-  /** Euclidean, in the model's space. */
+  /** As they are told: Euclidean in the model's space, or 1 − cos. */
   distances = new Float32Array(0);
+  /** Euclidean in the model's space, whatever the metric: what is learned from. */
+  euclidean = this.distances;
   /** (second − first) / second of the distances, 0…1. */
   margins = new Float32Array(0);
   /** Quantile of the distance among the cluster's recent points, 0…1. */
   outlierScores = new Float32Array(0);
   /** n × dims: the points as the kernel saw them. */
   scaled = new Float32Array(0);
+  /** n × dims, input units: the points as they are learned, complete and in the model's space. Maybe the caller's own. */
+  points: Float32Array = new Float32Array(0);
   #second = new Float32Array(0);
   readonly #model: AssignableModel;
   readonly #kernels: Kernels;
   readonly #panels: CentroidPanels;
   readonly #cumulative: Float64Array;
+  readonly #entry: PointEntry;
+  readonly #cosine: boolean;
 
   /**
    * @param before an assigner nobody asks any more: its columns are taken over. A stream has a new model many times a
@@ -51,29 +61,44 @@ export class Assigner {
     scalePoints(centroids, k, dims, mean, scale, scaled);
     this.#panels = kernels.prepare(scaled, k, dims);
     this.#cumulative = cumulativeHistogram(model.distanceHistogram, k);
+    this.#entry = new PointEntry(model);
+    this.#cosine = model.metric === 'cosine';
     if (before?.dims === dims) this.#takeColumns(before);
+  }
+
+  /** Of the last `assign`: the rows that lacked values, and whose distances are partial ones. */
+  get partial(): PartialRows {
+    return this.#entry.partial;
   }
 
   assign(values: Float32Array, n: number): void {
     const { k, dims } = this;
     this.#reserve(n);
-    const { scaled, labels, distances, margins, outlierScores } = this;
+    const { scaled, labels, distances, euclidean, margins, outlierScores } = this;
     const second = this.#second;
     const cumulative = this.#cumulative;
-    this.#kernels.scalePoints(values, n, dims, this.#model, scaledMax, scaled);
-    this.#kernels.nearestTwo(scaled, n, this.#panels, labels, distances, second);
+    const cosine = this.#cosine;
+    this.points = this.#entry.enter(values, n);
+    this.#kernels.scalePoints(this.points, n, dims, this.#model, scaledMax, scaled);
+    this.#kernels.nearestTwo(scaled, n, this.#panels, labels, euclidean, second);
+    const answers = { scaled, labels, nearest: euclidean, second };
+    this.#entry.answerPartial(answers, values, this.#panels.centroids);
     for (let row = 0; row < n; row++) {
-      const first = Math.sqrt(distances[row]!);
-      const runnerUp = Math.sqrt(second[row]!);
+      const square = euclidean[row]!;
+      const length = Math.sqrt(square);
+      const first = cosine ? cosineDistance(square) : length;
+      const runnerUp = cosine ? cosineDistance(second[row]!) : Math.sqrt(second[row]!);
+      euclidean[row] = length;
       distances[row] = first;
       margins[row] = k === 1 ? 1 : runnerUp > 0 ? (runnerUp - first) / runnerUp : 0;
-      outlierScores[row] = shareBelow(cumulative, labels[row]!, first);
+      outlierScores[row] = shareBelow(cumulative, labels[row]!, length);
     }
   }
 
   #takeColumns(from: Assigner): void {
     this.labels = from.labels;
     this.distances = from.distances;
+    this.euclidean = this.#cosine ? new Float32Array(from.labels.length) : this.distances;
     this.margins = from.margins;
     this.outlierScores = from.outlierScores;
     this.scaled = from.scaled;
@@ -85,6 +110,7 @@ export class Assigner {
     const rows = Math.max(n, this.labels.length * 2, 256);
     this.labels = new Int32Array(rows);
     this.distances = new Float32Array(rows);
+    this.euclidean = this.#cosine ? new Float32Array(rows) : this.distances;
     this.margins = new Float32Array(rows);
     this.outlierScores = new Float32Array(rows);
     this.#second = new Float32Array(rows);

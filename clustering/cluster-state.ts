@@ -2,6 +2,8 @@
 // generation's reference r, so that nothing cancels and nothing depends on where the centroid happens to be.
 
 import { distanceBins } from './distance-histogram.ts';
+import type { Metric } from './metric.ts';
+import { normaliseRow } from './spherical.ts';
 
 /** What is fixed for a generation. Input units. */
 export interface OnlineBasis {
@@ -10,6 +12,8 @@ export interface OnlineBasis {
   readonly mean: Float64Array;
   readonly scale: Float64Array;
   readonly reference: Float64Array;
+  /** Default: Euclidean. With cosine, centroids are unit vectors. */
+  readonly metric?: Metric | undefined;
 }
 
 /** A model to go on from. */
@@ -50,26 +54,32 @@ export interface ClusterState {
   readonly histogram: Float64Array;
 }
 
-/** c = r + S/w */
-export function recentre(cluster: ClusterState, { dims, reference }: OnlineBasis, j: number): void {
+/** c = r + S/w; with cosine its direction, or where it was when the points cancel out. */
+export function recentre(cluster: ClusterState, basis: OnlineBasis, j: number): void {
   if (cluster.weight < weightMin) return;
-  for (let d = 0; d < dims; d++) {
-    cluster.centroid[d] = reference[j * dims + d]! + cluster.sums[d]! / cluster.weight;
-  }
+  const { dims, reference } = basis;
+  const { centroid, sums, weight } = cluster;
+  const before = basis.metric === 'cosine' ? centroid.slice() : centroid;
+  for (let d = 0; d < dims; d++) centroid[d] = reference[j * dims + d]! + sums[d]! / weight;
+  if (before === centroid) return;
+  if (!(normaliseRow(centroid, 0, dims, centroid) > 0)) centroid.set(before);
 }
 
-/** Q − w·‖(c − r)/scale‖², as of the cluster's last fold. */
+/** Q − w·‖(c − r)/scale‖², as of the cluster's last fold; with cosine c is not the mean, and it is Q − 2(c − r)·S + w·‖c − r‖². */
 export function sumSquaresAboutCentroid(
   cluster: ClusterState,
-  { dims, scale, reference }: OnlineBasis,
+  { dims, scale, reference, metric }: OnlineBasis,
   j: number,
 ): number {
   let square = 0;
+  let along = 0;
   for (let d = 0; d < dims; d++) {
     const residual = (cluster.centroid[d]! - reference[j * dims + d]!) / scale[d]!;
     square += residual * residual;
+    along += residual * cluster.sums[d]!;
   }
-  return Math.max(0, cluster.sumSquares - cluster.weight * square);
+  const excess = cluster.weight * square;
+  return Math.max(0, cluster.sumSquares - (metric === 'cosine' ? 2 * along - excess : excess));
 }
 
 export function clusterFrom(
@@ -82,11 +92,13 @@ export function clusterFrom(
   const centroid = start.centroids.slice(j * dims, (j + 1) * dims);
   const weight = start.weights[j]! * factor;
   let sumSquares = start.sumSquares[j]! * factor;
+  // Of unit vectors that are Q apart from their direction c, squared, the sum is (w − Q/2)·c: less than w·c.
+  const shortfall = start.metric === 'cosine' ? sumSquares / 2 : 0;
   const sums = new Float64Array(dims);
   for (let d = 0; d < dims; d++) {
     const residual = centroid[d]! - reference[j * dims + d]!;
-    sums[d] = weight * residual;
-    sumSquares += weight * (residual / scale[d]!) ** 2;
+    sums[d] = weight * residual - shortfall * centroid[d]!;
+    sumSquares += (weight - shortfall) * (residual / scale[d]!) ** 2;
   }
   const histogram = start.distanceHistogram.slice(j * distanceBins, (j + 1) * distanceBins);
   scaleInPlace(histogram, factor);
@@ -122,8 +134,11 @@ export function squaredDistance(a: Float64Array, b: Float64Array, scale: Float64
   return square;
 }
 
-export function basisToRecord({ k, dims, mean, scale, reference }: OnlineBasis): Float64Array {
-  return Float64Array.from([k, dims, ...mean, ...scale, ...reference]);
+/** The last number is 1 when the metric is cosine. */
+export function basisToRecord(basis: OnlineBasis): Float64Array {
+  const { k, dims, mean, scale, reference, metric } = basis;
+  const cosine = metric === 'cosine' ? 1 : 0;
+  return Float64Array.from([k, dims, ...mean, ...scale, ...reference, cosine]);
 }
 
 export function basisFromRecord(record: Float64Array): OnlineBasis {
@@ -135,6 +150,7 @@ export function basisFromRecord(record: Float64Array): OnlineBasis {
     mean: at(0, dims),
     scale: at(dims, dims),
     reference: at(2 * dims, k * dims),
+    metric: record[2 + (2 + k) * dims] === 1 ? 'cosine' : 'euclidean',
   };
 }
 

@@ -4,7 +4,8 @@
 // 2. Assign every point to its nearest centroid, but for those whose label the triangle inequality proves (pruning.ts).
 // 3. Keep Σw, Σw·(x − r) and Σw·‖x − r‖² per cluster, float64, about the centroids r of the run's beginning: from a change
 //    of label to the next only the points that changed are added and taken out (fit-pass.ts).
-// 4. Move each centroid to r + Σw·(x − r) / Σw. An empty cluster takes the point that is farthest from its own centroid.
+// 4. Move each centroid to r + Σw·(x − r) / Σw, and with cosine on to its direction (spherical.ts). An empty cluster takes the
+//    point that is farthest from its own centroid.
 // 5. Again, until the centroids' squared shift is within tolerance, or no label changes.
 //
 // The best of `nInit` runs wins. Same rows, order, seed and parameters: same bits, whatever the number of threads, the
@@ -17,6 +18,7 @@ import { chunkRowsDefault } from './fit-pass.ts';
 import { type FitState, fitState } from './fit-state.ts';
 import type { Kernels } from './kernels/kernels.ts';
 import { LloydRun } from './lloyd-run.ts';
+import type { Metric } from './metric.ts';
 import { type PointSource, sharedSource } from './point-blocks.ts';
 import { seedCentroids } from './seeding.ts';
 import { ThreadTeam, threadsAvailable } from './thread-team.ts';
@@ -30,6 +32,8 @@ export interface FullBatchOptions {
   readonly weights?: Float32Array | undefined;
   readonly seed: number;
   readonly kernels: Kernels;
+  /** Default: Euclidean. With cosine the values are unit vectors, and so are the centroids. */
+  readonly metric?: Metric;
   readonly iterationsMax?: number;
   /** Relative to the mean variance of a feature, as in scikit-learn: of the centroids' squared shift. */
   readonly tolerance?: number;

@@ -70,18 +70,22 @@ export { referenceKernels } from './kernels/reference.ts';
 export { loadWasmKernels } from './kernels/wasm.ts';
 export type { LifecycleEvent } from './lifecycle.ts';
 export { type Lineage, lineageOf, type NewFate, type OldFate } from './lineage.ts';
+export { intoModelSpace, type Metric, type PointSpace, type ScaledSpace } from './metric.ts';
 export {
   candidatesPerDelta,
   DeltaAccumulator,
   type DeltaBasis,
   type DeltaStatistics,
 } from './mini-batch.ts';
+export { type MissingPolicy, nearestTwoPartial, PartialRows } from './missing-values.ts';
 export {
-  imputeMean,
-  type MissingPolicy,
-  nearestTwoPartial,
-  rejectMissing,
-} from './missing-values.ts';
+  completePoints,
+  fitModel,
+  type ModelFit,
+  type ModelFitOptions,
+  modelFitSteps,
+  type SpaceFitOptions,
+} from './model-fit.ts';
 export {
   defaultHalfLife,
   OnlineModel,

@@ -5,14 +5,16 @@ import { distanceBins } from './distance-histogram.ts';
 import type { FitState } from './fit-state.ts';
 import { squaredDistance } from './kernels/bounds.ts';
 import type { Kernels } from './kernels/kernels.ts';
+import type { Metric } from './metric.ts';
 import { halfDistances, measureDrift } from './pruning.ts';
-
+import { normaliseCentroids } from './spherical.ts';
 import type { ThreadTeam } from './thread-team.ts';
 
 export interface RunOptions {
   readonly values: Float32Array;
   readonly weights?: Float32Array | undefined;
   readonly kernels: Kernels;
+  readonly metric?: Metric;
   readonly tolerance?: number;
   readonly absoluteTolerance?: number;
   readonly pruning?: boolean;
@@ -64,7 +66,7 @@ export class LloydRun {
     const totals = this.#totals;
     this.#shiftMax ??= this.#shiftLimit();
     const chosen: number[] = [];
-    let shift = 0;
+    const from = centroids.slice();
     for (let j = 0; j < k; j++) {
       const weight = totals[j]!;
       const farthest = weight > 0 ? -1 : this.#farthest(chosen);
@@ -73,10 +75,12 @@ export class LloydRun {
           farthest < 0
             ? reference[i]! + totals[k + i]! / weight
             : this.#options.values[(farthest - j) * dims + i]!;
-        shift += (to - centroids[i]!) ** 2;
         centroids[i] = to;
       }
     }
+    if (this.#options.metric === 'cosine') normaliseCentroids(centroids, k, dims, from);
+    let shift = 0;
+    for (let i = 0; i < k * dims; i++) shift += (centroids[i]! - from[i]!) ** 2;
     this.#round();
     return shift;
   }

@@ -20,6 +20,7 @@ import {
   type ResidualBasis,
 } from './kernels/kernels.ts';
 import { referenceKernels } from './kernels/reference.ts';
+import type { PartialRows } from './missing-values.ts';
 
 /** What a delta is about: a model version. The arrays must not change while it is in use. */
 export interface DeltaBasis {
@@ -54,6 +55,8 @@ export class DeltaAccumulator {
   readonly #salt: number;
   readonly #sums: ClusterSums;
   readonly #histogram: Float64Array;
+  /** k: see addUnseen. By itself, so that where a batch ends changes no bit. */
+  readonly #unseen: Float64Array;
   readonly #ranks = new Float64Array(candidatesPerDelta + 1).fill(Infinity);
   readonly #points: Float32Array;
   /** Two per candidate: its weight, and weight · squared distance. */
@@ -69,6 +72,7 @@ export class DeltaAccumulator {
     this.#salt = Math.imul(partition + 1, 0x9e3779b1);
     this.#sums = clusterSums(k, dims);
     this.#histogram = new Float64Array(k * distanceBins);
+    this.#unseen = new Float64Array(k);
     this.#points = new Float32Array((candidatesPerDelta + 1) * dims);
   }
 
@@ -101,6 +105,24 @@ export class DeltaAccumulator {
     this.#count += n;
   }
 
+  /**
+   * Of rows just added that lacked values and were filled by their centroid: the part of the squared partial distance that
+   * stands for what was missing, so that Q is the sum of squared distances all the same.
+   */
+  addUnseen(
+    { rows, present, count }: PartialRows,
+    weights: Float32Array,
+    labels: Int32Array,
+    distances: Float32Array,
+  ): void {
+    const { dims } = this.#basis;
+    for (let i = 0; i < count; i++) {
+      const row = rows[i]!;
+      const square = distances[row]! * distances[row]!;
+      this.#unseen[labels[row]!]! += weights[row]! * square * (1 - present[i]! / dims);
+    }
+  }
+
   /** The statistics since the last call, leaving none. */
   take(): DeltaStatistics {
     const { dims } = this.#basis;
@@ -110,7 +132,7 @@ export class DeltaAccumulator {
       clusters,
       weights: gather(weights, clusters, 1),
       sums: gather(residuals, clusters, dims),
-      sumSquares: gather(squares, clusters, 1),
+      sumSquares: gather(squares, clusters, 1).map((q, i) => q + this.#unseen[clusters[i]!]!),
       distanceHistogram: gather(this.#histogram, clusters, distanceBins),
       ...this.#takeCandidates(),
     };
@@ -156,6 +178,7 @@ export class DeltaAccumulator {
   #clear(): void {
     this.#sums.column.fill(0);
     this.#histogram.fill(0);
+    this.#unseen.fill(0);
     this.#ranks.fill(Infinity);
     this.#worst = 0;
     this.#count = 0;

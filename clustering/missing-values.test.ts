@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { referenceKernels } from './kernels/reference.ts';
-import { imputeMean, nearestTwoPartial, rejectMissing } from './missing-values.ts';
+import { fitPresentScaler, hasMissing, nearestTwoPartial, PartialRows } from './missing-values.ts';
+import { fitScaler } from './scaler.ts';
 
 const value = fc.integer({ min: -50, max: 50 });
 const maybe = fc.oneof(value, fc.constant(Number.NaN));
@@ -29,16 +30,31 @@ interface Case {
   readonly centroids: readonly number[];
 }
 
-function run({ n, dims, k, points, centroids }: Case, nearestTwo = nearestTwoPartial) {
+type NearestTwo = (
+  points: Float32Array,
+  n: number,
+  dims: number,
+  centroids: Float32Array,
+  k: number,
+  ...outputs: [Int32Array, Float32Array, Float32Array]
+) => void;
+
+/** Every row by partial distance, complete or not. */
+const partialNearestTwo: NearestTwo = (points, n, ...rest) => {
+  const rows = Int32Array.from({ length: n }, (_, row) => row);
+  nearestTwoPartial(points, { rows, count: n }, ...rest);
+};
+
+const plainNearestTwo: NearestTwo = (points, n, dims, centroids, k, ...outputs) =>
+  referenceKernels.nearestTwo(points, n, referenceKernels.prepare(centroids, k, dims), ...outputs);
+
+function run({ n, dims, k, points, centroids }: Case, nearestTwo = partialNearestTwo) {
   const labels = new Int32Array(n);
   const [nearest, second] = [new Float32Array(n), new Float32Array(n)];
   const [x, c] = [Float32Array.from(points), Float32Array.from(centroids)];
   nearestTwo(x, n, dims, c, k, labels, nearest, second);
   return { labels, nearest, second };
 }
-
-const plainNearestTwo: typeof nearestTwoPartial = (points, n, dims, centroids, k, ...outputs) =>
-  referenceKernels.nearestTwo(points, n, referenceKernels.prepare(centroids, k, dims), ...outputs);
 
 describe('missing values', () => {
   it('partial: the distance is dims/present times that over what is there', () => {
@@ -83,18 +99,29 @@ describe('missing values', () => {
     expect(() => run(item)).toThrow(expect.objectContaining({ code: 'MEANSTREAM_MISSING_VALUE' }));
   });
 
-  it('mean: the mean of the feature stands for it, and nothing else changes', () => {
-    const values = Float32Array.of(1, Number.NaN, 3, Number.NaN, 5, 6);
-    expect(imputeMean(values, 3, 2, Float64Array.of(10, 20))).toBe(2);
-    expect([...values]).toEqual([1, 20, 3, 20, 5, 6]);
+  it('rows that lack something are found, with how much they have', () => {
+    const values = Float32Array.of(1, 2, Number.NaN, 4, Number.NaN, Number.NaN);
+    const partial = new PartialRows();
+    partial.find(values, 3, 2);
+    expect(partial.count).toBe(2);
+    expect([...partial.rows.subarray(0, 2)]).toEqual([1, 2]);
+    expect([...partial.present.subarray(0, 2)]).toEqual([1, 0]);
+    expect(hasMissing(values, 3, 2)).toBe(true);
+    expect(hasMissing(values, 1, 2)).toBe(false);
   });
 
-  it('reject: the row and the feature are named', () => {
-    expect(() => rejectMissing(Float32Array.of(1, 2), 1, 2)).not.toThrow();
-    expect(() => rejectMissing(Float32Array.of(1, 2, 3, Number.NaN), 2, 2)).toThrow(
-      expect.objectContaining({
-        code: 'MEANSTREAM_MISSING_VALUE',
-        fields: expect.objectContaining({ row: 1, feature: 1 }),
+  it('the scaler of a feature is that of the values there are, and of complete points the usual one', () => {
+    fc.assert(
+      fc.property(cases, ({ n, dims, points }) => {
+        const whole = Float32Array.from(points, (x) => (Number.isNaN(x) ? 1 : x));
+        expect(fitPresentScaler(whole, n, dims)).toEqual(fitScaler(whole, n, dims));
+        const { mean, scale } = fitPresentScaler(Float32Array.from(points), n, dims);
+        for (let d = 0; d < dims; d++) {
+          const there = points.filter((x, i) => i % dims === d && !Number.isNaN(x));
+          const alone = fitScaler(Float32Array.from(there), there.length, 1);
+          expect(mean[d]).toBe(there.length === 0 ? 0 : alone.mean[0]);
+          expect(scale[d]).toBe(there.length === 0 ? 1 : alone.scale[0]);
+        }
       }),
     );
   });

@@ -84,8 +84,8 @@ export class OnlineModel {
 
   /** Patch 0 of a generation. Weights beyond what the half-life can remember are scaled down to it. */
   static begin(start: OnlineStart, options: OnlineOptions = {}): OnlineModel {
-    const { k, dims, mean, scale, reference } = start;
-    const basis = { k, dims, mean, scale, reference };
+    const { k, dims, mean, scale, reference, metric } = start;
+    const basis = { k, dims, mean, scale, reference, metric };
     const halfLife = options.halfLife ?? defaultHalfLife(k);
     const total = start.weights.reduce((sum, weight) => sum + weight, 0);
     const memory = halfLife / Math.LN2;

@@ -92,9 +92,9 @@ export class QualityAccumulator {
     return statistics;
   }
 
-  #addDistances({ labels, distances, outlierScores }: Assigner, weights: Float32Array, n: number) {
+  #addDistances({ labels, euclidean, outlierScores }: Assigner, weights: Float32Array, n: number) {
     for (let row = 0; row < n; row++) {
-      const distance = distances[row]!;
+      const distance = euclidean[row]!;
       const standardised = Math.min(standardisedMax, distance / this.#radii[labels[row]!]!);
       this.#distanceSum += standardised;
       this.#distanceSquareSum += standardised * standardised;

@@ -36,7 +36,7 @@ export function fitScaler(
 }
 
 /** Rounding of the mean alone must not pass for variance: below 1e-14 of the mean a feature counts as constant. */
-function deviation(variance: number, mean: number): number {
+export function deviation(variance: number, mean: number): number {
   const sd = Math.sqrt(variance);
   return sd > 1e-14 * Math.abs(mean) && sd > Number.MIN_VALUE ? sd : 1;
 }

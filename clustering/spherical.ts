@@ -18,13 +18,7 @@ export function normalisePoints(
   out: Float32Array,
 ): void {
   for (let row = 0; row < n; row++) {
-    const length = normaliseRow(values, row, dims, out);
-    if (length > 0) continue;
-    throw new MeanstreamError(
-      'MEANSTREAM_ZERO_VECTOR',
-      `Row ${row} has no direction: all its ${dims} coordinates are 0; leave it out or use the Euclidean metric.`,
-      { row, dims },
-    );
+    if (!(normaliseRow(values, row, dims, out) > 0)) throw zeroVector(row, dims);
   }
 }
 
@@ -46,8 +40,11 @@ export function cosineDistance(square: number): number {
   return Math.min(2, Math.max(0, square / 2));
 }
 
-/** @returns the length relative to the largest coordinate; 0 when there is no direction, and then `out` is not written */
-function normaliseRow<T extends Float32Array | Float64Array>(
+/**
+ * Gives a row length 1, into `out`; what is missing (NaN) stays missing and counts for nothing.
+ * @returns the length relative to the largest coordinate; 0 when there is no direction, and then `out` is not written
+ */
+export function normaliseRow<T extends Float32Array | Float64Array>(
   values: T,
   row: number,
   dims: number,
@@ -55,11 +52,25 @@ function normaliseRow<T extends Float32Array | Float64Array>(
 ): number {
   const base = row * dims;
   let largest = 0;
-  for (let d = 0; d < dims; d++) largest = Math.max(largest, Math.abs(values[base + d]!));
+  for (let d = 0; d < dims; d++) {
+    const size = Math.abs(values[base + d]!);
+    if (size > largest) largest = size;
+  }
   if (!(largest > 0)) return 0;
   let square = 0;
-  for (let d = 0; d < dims; d++) square += (values[base + d]! / largest) ** 2;
+  for (let d = 0; d < dims; d++) {
+    const share = values[base + d]! / largest;
+    if (!Number.isNaN(share)) square += share * share;
+  }
   const length = Math.sqrt(square);
   for (let d = 0; d < dims; d++) out[base + d] = values[base + d]! / largest / length;
   return length;
+}
+
+export function zeroVector(row: number, dims: number): MeanstreamError {
+  return new MeanstreamError(
+    'MEANSTREAM_ZERO_VECTOR',
+    `Row ${row} has no direction: all its ${dims} coordinates are 0; leave it out or use the Euclidean metric.`,
+    { row, dims },
+  );
 }

@@ -33,6 +33,18 @@ const rules: readonly Rule[] = [
     problem: () => 'must name each feature once',
   },
   {
+    // Dividing each feature by its own deviation turns every direction into another.
+    key: 'model.scaling',
+    broken: (values) => isCosine(values) && values['model.scaling'] === 'standard',
+    problem: () => 'must be none (or auto) when model.metric is cosine: scaling changes directions',
+  },
+  {
+    key: 'model.missing',
+    broken: (values) => isCosine(values) && values['model.missing'] === 'partial',
+    problem: () =>
+      'must be reject or mean when model.metric is cosine: a direction needs every value',
+  },
+  {
     key: 'bootstrap.rows',
     broken: (values) => values['bootstrap.rows'] < values['model.k'],
     problem: (values) => `must be at least model.k (${values['model.k']})`,
@@ -75,6 +87,10 @@ export function crossChecks({ values, origins }: LoadedSettings): SettingFault[]
       origin: origins[rule.key],
       problem: rule.problem(values),
     }));
+}
+
+function isCosine(values: SettingValues): boolean {
+  return values['model.metric'] === 'cosine';
 }
 
 function isSasl(values: SettingValues): boolean {

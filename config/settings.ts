@@ -144,10 +144,20 @@ const model = {
     change: 'reset',
     says: 'Names of the features in vector order; lets points be objects of named features.',
   }),
-  'model.scaling': choice(['standard', 'none'], {
-    default: 'standard',
+  'model.metric': choice(['euclidean', 'cosine'], {
+    default: 'euclidean',
     change: 'reset',
-    says: 'Whether distances are measured in standard deviations of each feature, fixed per generation.',
+    says: 'What is near: by squared distance, or by direction alone (spherical k-means; a point of zeros is a dead letter).',
+  }),
+  'model.missing': choice(['reject', 'mean', 'partial'], {
+    default: 'reject',
+    change: 'reset',
+    says: 'A value of null (float32: NaN) or an absent named feature: a dead letter; the mean of the feature; left out of the distance.',
+  }),
+  'model.scaling': choice(['auto', 'standard', 'none'], {
+    default: 'auto',
+    change: 'reset',
+    says: 'Whether distances are measured in standard deviations of each feature, fixed per generation; auto: not with cosine.',
   }),
   'model.seed': integer({
     default: 1,

@@ -3,6 +3,7 @@
 
 import {
   type PointFormat,
+  PointReader,
   type PointRequest,
   type PointShape,
   pointContentTypes,
@@ -44,7 +45,7 @@ export function readPointInput(request: GatewayRequest, options: PointInputOptio
     }
     if (pointContentTypes[contentType] === 'float32') {
       const dims = dimensionsOf(request.query, shape, dimsMax);
-      return { ...readFloat32(body, dims, pointsMax), format: 'float32' };
+      return { ...readFloat32(body, { ...shape, dims }, pointsMax), format: 'float32' };
     }
   } catch (error) {
     throw error instanceof InvalidRecordError ? inputProblem(error, contentType) : error;
@@ -86,7 +87,8 @@ function dimensionsOf(query: URLSearchParams, shape: PointShape, dimsMax: number
 }
 
 /** Rows of little-endian float32, one after the other, without keys. */
-function readFloat32(body: Uint8Array, dims: number, pointsMax: number): PointRequest {
+function readFloat32(body: Uint8Array, shape: PointShape, pointsMax: number): PointRequest {
+  const { dims } = shape;
   const rowBytes = 4 * dims;
   if (body.length === 0 || body.length % rowBytes !== 0) {
     throw fault(
@@ -99,18 +101,16 @@ function readFloat32(body: Uint8Array, dims: number, pointsMax: number): PointRe
   if (n > pointsMax) {
     throw fault('too_many_points', `${n} points, more than ${pointsMax}; send fewer.`, pointsMax);
   }
-  const view = new DataView(body.buffer, body.byteOffset, body.length);
+  const reader = new PointReader();
+  reader.expect(shape);
   const values = new Float32Array(n * dims);
-  for (let i = 0; i < values.length; i += 1) {
-    values[i] = view.getFloat32(4 * i, true);
-    if (Number.isFinite(values[i]!)) continue;
-    const [row, d] = [Math.floor(i / dims), i % dims];
-    throw fault(
-      'not_finite',
-      `Number ${d + 1} of the vector is not finite; send a finite number.`,
-      row,
-      d,
-    );
+  for (let row = 0; row < n; row += 1) {
+    try {
+      reader.readFloat32(body, row * rowBytes, (row + 1) * rowBytes, values, row * dims);
+    } catch (error) {
+      if (!(error instanceof InvalidRecordError)) throw error;
+      throw fault(error.code, error.message, row, `/vector${error.fields.pointer}`);
+    }
   }
   const rows = Array.from({ length: n }, (_, row) => row);
   return {
@@ -123,7 +123,6 @@ function readFloat32(body: Uint8Array, dims: number, pointsMax: number): PointRe
   };
 }
 
-function fault(code: string, message: string, row: number, d?: number): InvalidRecordError {
-  const pointer = `/points/${row}${d === undefined ? '' : `/vector/${d}`}`;
-  return new InvalidRecordError(code, message, { pointer });
+function fault(code: string, message: string, row: number, within = ''): InvalidRecordError {
+  return new InvalidRecordError(code, message, { pointer: `/points/${row}${within}` });
 }

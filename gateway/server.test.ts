@@ -339,6 +339,7 @@ describe('answers from the model', () => {
       k: 2,
       dimensions: 2,
       metric: 'euclidean',
+      missing: 'reject',
       offsets: { 0: { from: 0, to: 10 } },
       quality: { meanSquaredDistance: 1, imbalance: 1 },
       aliases: ['champion'],
@@ -612,5 +613,65 @@ describe('a restart', () => {
       fields: { missing: ['drift'] },
     });
     await broken.broker.close();
+  });
+});
+
+describe('a model by cosine that fills in means', () => {
+  let on: GatewayFixture;
+
+  beforeAll(async () => {
+    on = await startGateway({ dashboardDir });
+    const model = modelOf([
+      [1, 0],
+      [0, 1],
+    ]);
+    const featureMeans = Float64Array.of(0.5, 0.5);
+    await on.publishModel({ ...model, metric: 'cosine', missing: 'mean', featureMeans });
+    await until(async () => (await read<{ models: object[] }>('/v1/models')).models.length > 0);
+  });
+  afterAll(() => on.stop());
+
+  const read = async <T>(path: string): Promise<T> =>
+    (await (await fetch(`${on.url}${path}`)).json()) as T;
+  const post = (path: string, body: string | Uint8Array<ArrayBuffer>, type = 'application/json') =>
+    fetch(`${on.url}${path}`, { method: 'POST', headers: { 'content-type': type }, body });
+
+  test('answers 1 − cos, whatever the length, and takes null and a float32 NaN for missing', async () => {
+    const points = [{ vector: [3000, 4000] }, { vector: [0, 0.5] }, { vector: [null, 7] }];
+    type Answers = { assignments: { distance: number }[] };
+    const first = await post('/v1/assign', JSON.stringify({ points }));
+    const { assignments } = (await first.json()) as Answers;
+    expect(assignments).toMatchObject([
+      { clusterId: 'c2', distance: expect.closeTo(0.2, 6) },
+      { clusterId: 'c2', distance: 0 },
+      // The value there is as large as in a whole direction, √½, beside the mean of ½: cos = √⅔.
+      { clusterId: 'c2', distance: expect.closeTo(1 - Math.sqrt(2 / 3), 6) },
+    ]);
+    const raw = new Uint8Array(Float32Array.of(Number.NaN, 7).buffer);
+    const type = 'application/vnd.meanstream.float32';
+    const again = (await (await post('/v1/assign', raw, type)).json()) as Answers;
+    expect(again.assignments[0]!.distance).toBe(assignments[2]!.distance);
+    expect((await post('/v1/points', raw, type)).status).toBe(202);
+  });
+
+  test('refuses a point without direction, and says where and why', async () => {
+    const body = JSON.stringify({ points: [{ vector: [1, 0] }, { vector: [0, null] }] });
+    for (const path of ['/v1/points', '/v1/assign']) {
+      const response = await post(path, body);
+      expect(response.status).toBe(400);
+      expect(await response.json()).toMatchObject({
+        reason: 'zero_vector',
+        index: 1,
+        field: 'vector',
+        pointer: '/points/1/vector',
+      });
+    }
+  });
+
+  test('says metric and policy, and a radius in 1 − cos', async () => {
+    const { models } = await read<{ models: object[] }>('/v1/models');
+    expect(models[0]).toMatchObject({ metric: 'cosine', missing: 'mean' });
+    const { clusters } = await read<{ clusters: { radius: number }[] }>('/v1/clusters');
+    expect(clusters[0]!.radius).toBe(100 / 100 / 2);
   });
 });

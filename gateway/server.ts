@@ -31,12 +31,11 @@ import { liveEndpoints, StatusStream } from './websocket/endpoints.ts';
 import { serveWebSockets } from './websocket/serve-web-sockets.ts';
 
 /** The settings of `points` that decide what is a valid point. */
-export interface GatewayPointSettings {
+export interface GatewayPointSettings extends PointShape {
   readonly format: PointFormat;
   readonly bytesMax: number;
-  /** While there is no model; dims 0: the first point of a request fixes them for it. */
+  /** Like the rest of the shape while there is no model; 0: the first point of a request fixes it for it. */
   readonly dims: number;
-  readonly features: readonly string[];
 }
 
 export interface GatewayOptions {

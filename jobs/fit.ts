@@ -1,23 +1,16 @@
-// The fit of a retrain: scaler, then full-batch k-means, over points in memory. Runs in a worker thread, so that the
+// The fit of a retrain (clustering/model-fit.ts) over points in memory. Runs in a worker thread, so that the
 // process goes on serving, and starts more where there are cores and work for them; the points are shared, not copied.
 
 import { Worker } from 'node:worker_threads';
 import {
   chooseKernels,
-  fitScaler,
-  fullBatchSteps,
-  identityScaler,
-  type Scaler,
-  scalePoints,
-  unscalePoints,
+  type ModelFit,
+  modelFitSteps,
+  type SpaceFitOptions,
 } from '../clustering/index.ts';
 
-export interface FitInput {
-  /** n × dims, input units. */
-  readonly values: Float32Array;
+export interface FitInput extends SpaceFitOptions {
   readonly weights: Float32Array;
-  readonly n: number;
-  readonly dims: number;
   readonly k: number;
   readonly seed: number;
   readonly scaling: boolean;
@@ -32,19 +25,7 @@ export interface FitProgress {
   readonly inertia: number;
 }
 
-export interface FitOutput {
-  readonly mean: Float64Array;
-  readonly scale: Float64Array;
-  /** k × dims, input units. */
-  readonly centroids: Float64Array;
-  readonly weights: Float64Array;
-  readonly sumSquares: Float64Array;
-  readonly distanceHistogram: Float64Array;
-  /** n */
-  readonly labels: Int32Array;
-  readonly inertia: number;
-  readonly iterations: number;
-}
+export type FitOutput = ModelFit;
 
 export type Fit = (
   input: FitInput,
@@ -53,36 +34,14 @@ export type Fit = (
 
 /** In the calling thread. The same input gives the same bits wherever it runs. */
 export function fitHere(input: FitInput, onProgress: (progress: FitProgress) => void): FitOutput {
-  const { values, weights, n, dims, k, seed, scaling, runs, initial } = input;
-  const scaler = scaling ? fitScaler(values, n, dims, weights) : identityScaler(dims);
-  const scaled = new Float32Array(new SharedArrayBuffer(n * dims * 4));
-  scalePoints(values, n, dims, scaler.mean, scaler.scale, scaled);
+  const { runs, ...options } = input;
   const { kernels } = chooseKernels();
-  const steps = fullBatchSteps({
-    ...{ values: scaled, n, dims, k, weights, seed, kernels },
-    nInit: runs,
-    initial: initial && scaledCentroids(initial, k, dims, scaler),
-  });
+  const steps = modelFitSteps({ ...options, nInit: runs, kernels });
   for (;;) {
     const step = steps.next();
-    if (!step.done) {
-      onProgress(step.value);
-      continue;
-    }
-    const { centroids, ...fit } = step.value;
-    return { ...fit, ...scaler, centroids: unscalePoints(centroids, k, dims, scaler) };
+    if (step.done) return step.value;
+    onProgress(step.value);
   }
-}
-
-function scaledCentroids(
-  centroids: Float64Array,
-  k: number,
-  dims: number,
-  { mean, scale }: Scaler,
-): Float64Array {
-  return Float64Array.from(centroids.subarray(0, k * dims), (value, i) => {
-    return (value - mean[i % dims]!) / scale[i % dims]!;
-  });
 }
 
 export type FitMessage =

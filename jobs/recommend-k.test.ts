@@ -83,7 +83,7 @@ function options(more: Partial<RecommendKOptions> = {}): RecommendKOptions {
   const decoder = new PointDecoder({ format: 'json', bytesMax: 10_000, timestampSkewMsMax: 1_000 });
   return {
     ...{ broker, group: application, kMax: 8, seed: 1, clock: systemClock },
-    decode: (batch, dims) => decoder.decode(batch, { dims, features: [] }).points,
+    decode: (batch, shape) => decoder.decode(batch, shape).points,
     score: async (input) => scoreHere(input),
     ...more,
   };

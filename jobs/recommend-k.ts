@@ -1,8 +1,8 @@
 // How many clusters? Replay a fixed offset range of `points` into a coreset, score every K on it, recommend one with reasons.
 //
 // 1. Fix the range per partition, as a retrain does (log start … committed offset).
-// 2. Replay it batch by batch, scaled as the current model scales, into one weighted coreset per partition: memory does not
-//    grow with the log.
+// 2. Replay it batch by batch, in the current model's space (metric, missing values, scaler), into one weighted coreset per
+//    partition: memory does not grow with the log.
 // 3. Merge and reduce them to one coreset; score K = 1 … kMax on it in a worker thread (clustering/k-selection.ts).
 //
 // The same range, seed and kMax give the same answer.
@@ -13,11 +13,11 @@ import {
   type Coreset,
   CoresetBuilder,
   chooseKernels,
+  intoModelSpace,
   type KRecommendation,
   mergeCoresets,
   recommendK,
   reduceCoreset,
-  scalePoints,
 } from '../clustering/index.ts';
 import type { Model } from '../schemas/index.ts';
 import { type Clock, InvalidSettingError } from '../support/index.ts';
@@ -119,15 +119,16 @@ async function replayToCoreset(
 async function coresetOf(
   range: PlannedRange,
   { broker, decode, seed }: RecommendKOptions,
-  { dims, mean, scale }: Model,
+  model: Model,
   onRecords: (records: number) => void,
 ): Promise<Coreset | undefined> {
   const { partition, from: firstOffset } = range;
+  const { dims } = model;
   const builder = new CoresetBuilder(dims, { size: coresetSize, seed, partition, firstOffset });
   let scaled = new Float32Array(0);
-  for await (const { points, n, records } of pointsOf(range, { broker, dims, decode })) {
+  for await (const { points, n, records } of pointsOf(range, { broker, shape: model, decode })) {
     if (scaled.length < n * dims) scaled = new Float32Array(n * dims);
-    scalePoints(points.values, n, dims, mean, scale, scaled);
+    intoModelSpace(points.values, n, model, scaled);
     builder.add(scaled, points.offsets, n, points.weights);
     onRecords(records);
   }

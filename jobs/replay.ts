@@ -2,11 +2,17 @@
 // it without a copy. Records that are no points are counted and passed over: they are in dead-letters already.
 
 import type { Broker } from '../broker/index.ts';
-import { type OffsetRange, type PointBatch, type RecordBatch, topics } from '../schemas/index.ts';
+import {
+  type OffsetRange,
+  type PointBatch,
+  type PointShape,
+  type RecordBatch,
+  topics,
+} from '../schemas/index.ts';
 import { DependencyDownError, InvalidSettingError } from '../support/index.ts';
 
 /** Decodes what a reader gave; the batch is reused by the next call. */
-export type DecodePoints = (batch: RecordBatch, dims: number) => PointBatch;
+export type DecodePoints = (batch: RecordBatch, shape: PointShape) => PointBatch;
 
 export interface PlannedRange extends OffsetRange {
   readonly partition: number;
@@ -17,7 +23,8 @@ export interface PlannedRange extends OffsetRange {
 export interface ReplayOptions {
   readonly broker: Broker;
   readonly ranges: readonly PlannedRange[];
-  readonly dims: number;
+  /** What a point must look like: the model's. */
+  readonly shape: PointShape;
   readonly decode: DecodePoints;
   readonly onProgress: (records: number, of: number) => void;
 }
@@ -48,7 +55,8 @@ export async function planRanges(broker: Broker, group: string): Promise<Planned
 }
 
 export async function replayPoints(options: ReplayOptions): Promise<ReplayedPoints> {
-  const { ranges, dims, onProgress } = options;
+  const { ranges, shape, onProgress } = options;
+  const { dims } = shape;
   const total = ranges.reduce((sum, { from, to }) => sum + to - from, 0);
   if (total === 0) {
     throw new InvalidSettingError(
@@ -74,7 +82,7 @@ export async function replayPoints(options: ReplayOptions): Promise<ReplayedPoin
 /** The points of one range, batch by batch; a batch is reused by the next. */
 export async function* pointsOf(
   { partition, from, to }: PlannedRange,
-  { broker, dims, decode }: Pick<ReplayOptions, 'broker' | 'dims' | 'decode'>,
+  { broker, shape, decode }: Pick<ReplayOptions, 'broker' | 'shape' | 'decode'>,
 ): AsyncGenerator<{ points: PointBatch; n: number; records: number }> {
   const reader = broker.openReader({ topic: topics.points, partition }, from);
   try {
@@ -84,7 +92,7 @@ export async function* pointsOf(
       const batch = await reader.read({ rowsMax: rowsPerRead, waitMsMax });
       silentReads = reader.position > before ? 0 : silentReads + 1;
       if (silentReads === silentReadsMax) throw stalled(partition, before, to);
-      const points = decode(batch, dims);
+      const points = decode(batch, shape);
       const records = Math.min(reader.position, to) - before;
       yield { points, n: rowsBefore(points, to), records };
     }

@@ -17,6 +17,7 @@ import {
   generationOf,
   type Model,
   modelKey,
+  type PointShape,
   parseVersion,
   RecordBatchBuilder,
   topics,
@@ -46,6 +47,7 @@ export interface RetrainOptions {
   /** Default: the current model's. */
   readonly k?: number | undefined;
   readonly seed: number;
+  /** Never with cosine: metric and missing values are the parent's. */
   readonly scaling: boolean;
   /** Publish as a candidate only, when false. */
   readonly promote: boolean;
@@ -118,14 +120,14 @@ async function retrain(
   }
   const ranges = await planRanges(broker, options.group);
   sayUncommitted(options, ranges);
-  const points = await replay(options, ranges, parent.dims);
+  const points = await replay(options, ranges, parent);
   const fit = await fitPoints(options, points, parent);
   const version = nextVersion(parent, fit.weights.length, follower.registry);
   const { model, idsKept } = candidate({ options, parent, ranges, points, fit, version });
-  const { mean, scale } = model;
+  const { mean, scale, featureMeans } = model;
   // Both by the same arithmetic: rounding must not decide which is better.
   const inertia = inertiaUnder(model, points);
-  const parentInertia = inertiaUnder({ ...parent, mean, scale }, points);
+  const parentInertia = inertiaUnder({ ...parent, mean, scale, featureMeans }, points);
   await publish(broker, topics.models, modelKey(version), encodeModel(model), model.createdAtMs);
   const promoted = options.promote && inertia <= parentInertia;
   if (promoted) await promote(options, follower, version);
@@ -142,12 +144,12 @@ function sayUncommitted({ logger, group }: RetrainOptions, ranges: readonly Plan
   );
 }
 
-function replay(options: RetrainOptions, ranges: readonly PlannedRange[], dims: number) {
+function replay(options: RetrainOptions, ranges: readonly PlannedRange[], shape: PointShape) {
   const { broker, decode, onProgress } = options;
   return replayPoints({
     broker,
     ranges,
-    dims,
+    shape,
     decode,
     onProgress: (records, of) => onProgress?.({ phase: 'replay', records, of }),
   });
@@ -159,9 +161,10 @@ function fitPoints(
   parent: Model,
 ): Promise<FitOutput> {
   const { seed, scaling, k = parent.k, fit: fitWith = fitInWorker, onProgress } = options;
-  const { dims } = parent;
+  const { dims, metric, missing } = parent;
+  const space = { metric, missing, scaling: scaling && metric !== 'cosine' };
   const initial = k === parent.k ? parent.centroids : undefined;
-  return fitWith({ ...points, dims, k, seed, scaling, runs: fitRuns, initial }, (progress) =>
+  return fitWith({ ...points, ...space, dims, k, seed, runs: fitRuns, initial }, (progress) =>
     onProgress?.({ phase: 'fit', runs: fitRuns, ...progress }),
   );
 }
@@ -191,6 +194,8 @@ function candidate(parts: CandidateParts): { model: Model; idsKept: number } {
     k,
     dims: parent.dims,
     metric: parent.metric,
+    missing: parent.missing,
+    featureMeans: fit.featureMeans,
     seed: options.seed,
     features: parent.features,
     clusterIds,
@@ -222,9 +227,9 @@ function labelsUnder(model: Model, points: ReplayedPoints): Int32Array {
 
 function inertiaUnder(model: Model, points: ReplayedPoints): number {
   let inertia = 0;
-  forEachBlock(model, points, ({ distances }, from, rows) => {
+  forEachBlock(model, points, ({ euclidean }, from, rows) => {
     for (let row = 0; row < rows; row += 1) {
-      inertia += points.weights[from + row]! * distances[row]! ** 2;
+      inertia += points.weights[from + row]! * euclidean[row]! ** 2;
     }
   });
   return inertia;

@@ -10,6 +10,8 @@ const owner = {
     origin: 'bootstrap' as const,
     seed: 1,
     features: [],
+    missing: 'reject' as const,
+    featureMeans: new Float64Array(0),
   },
   clusterIds: ['c1', 'c4', 'c3'],
   bornPatches: [0, 12, 0],

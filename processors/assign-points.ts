@@ -7,6 +7,7 @@
 import {
   Assigner,
   chooseKernels,
+  completePoints,
   countDistinct,
   DeltaAccumulator,
   QualityAccumulator,
@@ -17,6 +18,8 @@ import {
   encodeLearningMessage,
   encodeQuality,
   type LearningMessage,
+  type Metric,
+  type MissingPolicy,
   type Model,
   type PointBatch,
   topics,
@@ -28,6 +31,8 @@ import type { Processor, ProcessorContext } from './processor.ts';
 export interface AssignPointsOptions {
   /** Clusters of the first model: what it takes that many distinct points for. */
   readonly k: number;
+  readonly metric: Metric;
+  readonly missing: MissingPolicy;
 }
 
 /** One transaction's work against one model version. */
@@ -52,10 +57,10 @@ export class AssignPoints implements Processor<PointBatch> {
   #timestampMs = -1;
   #inTransaction = false;
   #sampledTo = -1;
-  readonly #k: number;
+  readonly #options: AssignPointsOptions;
 
-  constructor({ k }: AssignPointsOptions) {
-    this.#k = k;
+  constructor(options: AssignPointsOptions) {
+    this.#options = options;
   }
 
   open(context: ProcessorContext): void {
@@ -96,8 +101,10 @@ export class AssignPoints implements Processor<PointBatch> {
   }
 
   #learn({ assigner, delta, quality }: Work, batch: PointBatch): void {
-    const { values, weights, offsets, timestamps, n } = batch;
-    delta.add(values, weights, assigner.labels, assigner.distances, offsets, n);
+    const { weights, offsets, timestamps, n } = batch;
+    const { points, labels, euclidean, partial } = assigner;
+    delta.add(points, weights, labels, euclidean, offsets, n);
+    delta.addUnseen(partial, weights, labels, euclidean);
     quality.add(assigner, weights, offsets, n);
     if (this.#fromOffset < 0) this.#fromOffset = batch.fromOffset;
     this.#nextOffset = batch.nextOffset;
@@ -138,15 +145,17 @@ export class AssignPoints implements Processor<PointBatch> {
   /** Leaves the points in the log, and says what the first model waits for. */
   #wait(batch: PointBatch, context: ProcessorContext): void {
     this.#sample(batch, context);
-    const { values, n, dims, weights, records } = batch;
-    const distinct = countDistinct(values, n, dims, this.#k, weights);
-    if (distinct >= this.#k) {
+    const { n, dims, weights, records } = batch;
+    const { k, metric, missing } = this.#options;
+    const points = completePoints({ values: batch.values, n, dims, weights, metric, missing });
+    const distinct = countDistinct(points, n, dims, k, weights);
+    if (distinct >= k) {
       context.retryLater('waiting for the first model');
       return;
     }
     const others = records.n > n ? ` (${records.n - n} of ${records.n} records are of no use)` : '';
     context.retryLater(
-      `waiting for ${this.#k} distinct points to seed ${this.#k} clusters; ${distinct} so far${others}`,
+      `waiting for ${k} distinct points to seed ${k} clusters; ${distinct} so far${others}`,
     );
   }
 

@@ -4,6 +4,8 @@
 // what a point must look like; a batch without any is rejected at once, or it would stand in the way for ever.
 
 import {
+  type Metric,
+  type MissingPolicy,
   type Model,
   PointDecoder,
   type PointDecoderOptions,
@@ -24,6 +26,9 @@ export interface DecodePointsOptions {
   /** 0: the model, and before it the first valid point, decides. */
   readonly dimensions: number;
   readonly features: readonly string[];
+  /** Of the first model; a model has its own. */
+  readonly metric: Metric;
+  readonly missing: MissingPolicy;
 }
 
 export class DecodePoints implements Processor<RecordBatch> {
@@ -33,9 +38,9 @@ export class DecodePoints implements Processor<RecordBatch> {
   /** Of the open transaction. */
   #model: Model | undefined;
 
-  constructor({ decoder, dimensions, features }: DecodePointsOptions) {
+  constructor({ decoder, dimensions, ...shape }: DecodePointsOptions) {
     this.#decoder = new PointDecoder(decoder);
-    this.#shapeBefore = { dims: dimensions, features };
+    this.#shapeBefore = { dims: dimensions, ...shape };
   }
 
   open(context: ProcessorContext): void {

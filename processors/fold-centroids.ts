@@ -9,6 +9,7 @@
 import {
   bootstrapModel,
   chooseKernels,
+  completePoints,
   countDistinct,
   distanceBins,
   type LifecycleEvent,
@@ -23,6 +24,8 @@ import {
   encodeModel,
   generationOf,
   type LearningMessage,
+  type Metric,
+  type MissingPolicy,
   type Model,
   type ModelCommand,
   modelKey,
@@ -44,6 +47,9 @@ export interface FoldCentroidsOptions {
   /** 0: the first sample decides. */
   readonly dimensions: number;
   readonly scaling: boolean;
+  /** Of the first model, like `missing`; a promoted one has its own. */
+  readonly metric: Metric;
+  readonly missing: MissingPolicy;
   readonly seed: number;
   readonly halfLifePoints: number;
   readonly bootstrapRows: number;
@@ -153,10 +159,11 @@ export class FoldCentroids implements Processor<RecordBatch> {
   }
 
   #seed(context: ProcessorContext): void {
-    const { k, seed, scaling } = this.#options;
+    const { k, seed, scaling, metric, missing } = this.#options;
     if (this.#samples.rows === this.#triedRows) return;
     const { values, weights, rows, dims, features } = this.#samples.merged();
-    const distinct = countDistinct(values, rows, dims, k, weights);
+    const points = { values, n: rows, dims, weights, metric, missing };
+    const distinct = countDistinct(completePoints(points), rows, dims, k, weights);
     this.#triedRows = rows;
     if (distinct < k) {
       const text = `waiting for ${k} distinct points to seed ${k} clusters; ${distinct} so far`;
@@ -164,7 +171,7 @@ export class FoldCentroids implements Processor<RecordBatch> {
       return;
     }
     const { kernels } = chooseKernels();
-    const start = bootstrapModel({ values, n: rows, dims, k, weights, seed, scaling, kernels });
+    const start = bootstrapModel({ ...points, k, seed, scaling, kernels });
     const clusterIds = Array.from({ length: k }, (_, j) => `c${j + 1}`);
     const generation: Generation = {
       name: '1.0',
@@ -172,6 +179,8 @@ export class FoldCentroids implements Processor<RecordBatch> {
       origin: 'bootstrap',
       seed,
       features,
+      missing,
+      featureMeans: start.featureMeans,
     };
     this.#state.begin(generation, start, { clusterIds, nextClusterNumber: k + 1, offsets: {} });
     for (const sample of this.#samples.samples) this.#state.learned(sample);
@@ -215,10 +224,11 @@ export class FoldCentroids implements Processor<RecordBatch> {
 
   #promote(candidate: Model, context: ProcessorContext): void {
     const before = this.#state.clusterIds.slice();
-    const { parent, origin, seed, features } = candidate;
+    const { parent, origin, seed, features, missing, featureMeans } = candidate;
     const name = generationOf(candidate.version);
     const membership = adoptedIds(candidate, this.#state);
-    this.#state.begin({ name, parent, origin, seed, features }, candidate, membership);
+    const generation = { name, parent, origin, seed, features, missing, featureMeans };
+    this.#state.begin(generation, candidate, membership);
     this.#samples.clear();
     this.#birth(context, membership.clusterIds, before);
     context.logger.info({ version: candidate.version, parent }, 'a retrained model is current');

@@ -13,6 +13,8 @@ export interface Generation {
   readonly origin: Model['origin'];
   readonly seed: number;
   readonly features: readonly string[];
+  readonly missing: Model['missing'];
+  readonly featureMeans: Float64Array;
 }
 
 export interface Membership {

@@ -10,9 +10,9 @@ export function modelOf(state: FoldState, codeVersion: string, createdAtMs: numb
   const generation = state.generation!;
   const online = state.online!;
   const snapshot = online.snapshot();
-  const { k, dims, mean, scale, reference } = online.basis;
+  const { k, dims, mean, scale, reference, metric = 'euclidean' } = online.basis;
   const { meanSquaredDistance, imbalance } = clusteringQuality(snapshot);
-  const { parent, origin, seed, features } = generation;
+  const { parent, origin, seed, features, missing, featureMeans } = generation;
   const { patch } = online;
   return {
     version: `${generation.name}.${patch}`,
@@ -21,7 +21,9 @@ export function modelOf(state: FoldState, codeVersion: string, createdAtMs: numb
     origin: patch === 0 ? origin : 'online',
     k,
     dims,
-    metric: 'euclidean',
+    metric,
+    missing,
+    featureMeans,
     seed,
     features,
     clusterIds: [...clusterIds],

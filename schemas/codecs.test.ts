@@ -27,6 +27,8 @@ const model: Model = {
   k: 2,
   dims: 3,
   metric: 'euclidean',
+  missing: 'reject',
+  featureMeans: new Float64Array(0),
   seed: 42,
   features: ['a', 'b', 'ü'],
   clusterIds: ['c1', 'c9'],

@@ -68,6 +68,7 @@ export function decodeModel(bytes: Uint8Array): Model {
     [model.sumSquares, k],
     [model.mean, dims],
     [model.scale, dims],
+    [model.featureMeans, model.missing === 'mean' ? dims : 0],
   ]);
   return model;
 }

@@ -38,6 +38,7 @@ export {
   formatVersion,
   generationOf,
   type Metric,
+  type MissingPolicy,
   type Model,
   type ModelOrigin,
   type ModelQuality,
@@ -57,7 +58,7 @@ export {
   type RejectedPoint,
 } from './point-decoder.ts';
 export { type PointFault, pointFaults } from './point-faults.ts';
-export { type PointShape, pointDimsMax } from './point-reader.ts';
+export { PointReader, type PointShape, pointDimsMax } from './point-reader.ts';
 export {
   type PointRequest,
   type PointRequestOptions,

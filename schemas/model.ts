@@ -4,7 +4,10 @@
 // centroids are divided by `scale` after `mean` is taken off, on the way into the kernel; distances are in that space.
 // PATCH counts the deltas folded since the generation began, so a version number is a function of the log alone.
 
-export type Metric = 'euclidean';
+/** With cosine, points and centroids are unit vectors, and a distance is told as 1 − cos. */
+export type Metric = 'euclidean' | 'cosine';
+/** What a missing value means (clustering/missing-values.ts). */
+export type MissingPolicy = 'reject' | 'mean' | 'partial';
 export type ModelOrigin = 'bootstrap' | 'online' | 'retrain' | 'import';
 
 /** [from, to) of one `points` partition. */
@@ -28,6 +31,9 @@ export interface Model {
   readonly k: number;
   readonly dims: number;
   readonly metric: Metric;
+  readonly missing: MissingPolicy;
+  /** dims: what a missing value becomes under `mean`; empty otherwise. */
+  readonly featureMeans: Float64Array;
   readonly seed: number;
   /** Names of the features in vector order, or empty when points are plain vectors. */
   readonly features: readonly string[];

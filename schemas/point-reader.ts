@@ -5,9 +5,11 @@
 //                                                                        model has names
 //   [1,2]
 //
-// The first fault in byte order decides: a point is taken whole or not at all.
+// The first fault in byte order decides: a point is taken whole or not at all. Where the shape allows that values are missing,
+// null, a float32 NaN and an absent named feature are read as NaN; everything else that is no number stays a fault.
 
 import { JsonCursor } from './json-cursor.ts';
+import type { Metric, MissingPolicy } from './model.ts';
 import { excerpt, pointFault } from './point-faults.ts';
 
 /** What points must look like. */
@@ -16,6 +18,10 @@ export interface PointShape {
   readonly dims: number;
   /** Names in vector order; empty when points are plain vectors. */
   readonly features: readonly string[];
+  /** Default: Euclidean. With cosine a point needs a direction. */
+  readonly metric?: Metric | undefined;
+  /** Default: reject. */
+  readonly missing?: MissingPolicy | undefined;
 }
 
 export const pointDimsMax = 4096;
@@ -49,14 +55,18 @@ export class PointReader {
   #known: PointShape = this.shape;
   #places = new Map<string, number>();
   #names: Uint8Array[] = [];
+  #allowsMissing = false;
   #seen = new Uint8Array(0);
   #out: Float32Array = new Float32Array(0);
+  /** Where the values of the object stand. */
+  #valuesPointer = '';
   #base = 0;
 
   /** @param shape of the points that follow. */
   expect(shape: PointShape): void {
     if (shape === this.#known) return;
     this.#known = shape;
+    this.#allowsMissing = (shape.missing ?? 'reject') !== 'reject';
     this.#places = new Map(shape.features.map((name, place) => [name, place]));
     this.#names = shape.features.map((name) => Buffer.from(JSON.stringify(name)));
     this.#seen = new Uint8Array(shape.features.length);
@@ -104,13 +114,14 @@ export class PointReader {
     const view = new DataView(bytes.buffer, bytes.byteOffset + start, length);
     for (let i = 0; i < length / 4; i++) {
       const value = view.getFloat32(i * 4, true);
-      if (value - value !== 0) {
+      if (value - value !== 0 && !(this.#allowsMissing && Number.isNaN(value))) {
         const found = Number.isNaN(value) ? 'NaN' : 'infinite';
-        const remedy = 'send a finite number or leave the point out';
+        const remedy = `send a finite number${Number.isNaN(value) ? orPolicy : ''}`;
         throw pointFault('not_finite', `${nameOf(i)} is ${found}; ${remedy}.`, pointerTo('', i));
       }
       out[base + i] = value;
     }
+    this.#checkValues(out, base, '');
   }
 
   /** Reads the point the cursor stands at, and leaves the cursor behind it. */
@@ -125,12 +136,39 @@ export class PointReader {
     if (byte === openBracket) this.#vector('');
     else if (byte === openBrace) this.#object();
     else this.#notAPoint(byte);
+    this.#checkValues(out, base, byte === openBrace ? this.#valuesPointer : '');
+  }
+
+  /** What the metric and the policy need of the values as a whole. */
+  #checkValues(out: Float32Array, base: number, pointer: string): void {
+    const isCosine = this.#known.metric === 'cosine';
+    if (!isCosine && !this.#allowsMissing) return;
+    const { dims } = this.shape;
+    let absent = 0;
+    for (let i = base; i < base + dims; i++) {
+      const value = out[i]!;
+      if (Number.isNaN(value)) absent += 1;
+      else if (!isCosine || value !== 0) return;
+    }
+    if (absent === dims) {
+      const remedy = 'send at least one number, or leave the point out';
+      throw pointFault('all_missing', `The point has no values, only gaps; ${remedy}.`, pointer);
+    }
+    const found = absent === 0 ? 'All values' : 'All values that are there';
+    const remedy = 'leave the point out, or set model.metric to euclidean';
+    const where = pointer === '' ? 'vector' : pointer.slice(1);
+    throw pointFault(
+      'zero_vector',
+      `${found} of "${where}" are 0, so it has no direction; ${remedy}.`,
+      pointer,
+    );
   }
 
   #object(): void {
     const { cursor } = this;
     let taken = 0;
     let bare = 0;
+    this.#valuesPointer = '';
     for (let more = this.#opens(closeBrace); more; more = this.#continues(closeBrace)) {
       const place = this.#bareFeature(bare);
       if (place < 0) {
@@ -169,6 +207,7 @@ export class PointReader {
   }
 
   #expectVector(): void {
+    this.#valuesPointer = '/vector';
     const byte = this.cursor.peek();
     if (byte === openBracket) {
       this.#vector('/vector');
@@ -213,10 +252,11 @@ export class PointReader {
         pointer,
       );
     }
-    return dims === 0 ? { dims: count, features: [] } : this.#known;
+    return dims === 0 ? { ...this.#known, dims: count, features: [] } : this.#known;
   }
 
   #features(): void {
+    this.#valuesPointer = '/features';
     const { cursor } = this;
     const byte = cursor.peek();
     if (byte < 0) cursor.fail('a value expected');
@@ -279,7 +319,7 @@ export class PointReader {
         '/features',
       );
     }
-    this.shape = { dims: features.size, features: [...features] };
+    this.shape = { ...this.#known, dims: features.size, features: [...features] };
   }
 
   /** The place of a feature named at the top level of the point, or −1 when the next name is none. */
@@ -307,17 +347,26 @@ export class PointReader {
   #requireAll(count: number, pointer: string): void {
     const { features } = this.#known;
     if (count === features.length) return;
+    if (this.#allowsMissing) {
+      for (let place = 0; place < features.length; place++) {
+        if (count === 0 || this.#seen[place] === 0) this.#out[this.#base + place] = Number.NaN;
+      }
+      return;
+    }
     const missing = features[count === 0 ? 0 : this.#seen.indexOf(0)]!;
     throw pointFault(
       'missing_feature',
-      `The feature ${excerpt(missing)} is missing; send all ${features.length} features of the model.`,
+      `The feature ${excerpt(missing)} is missing; send all ${features.length} features of the model${orPolicy}.`,
       pointer,
     );
   }
 
   /** @param place index in the vector, or name of the feature. */
   #number(parent: string, place: number | string): number {
-    if (!this.#numberFollows(this.cursor.peek())) this.#noNumber(parent, place);
+    if (!this.#numberFollows(this.cursor.peek())) {
+      if (this.#allowsMissing && this.cursor.takes(nullToken)) return Number.NaN;
+      this.#noNumber(parent, place);
+    }
     const value = this.cursor.float32();
     if (value - value === 0) return value;
     throw pointFault(
@@ -332,15 +381,16 @@ export class PointReader {
     const byte = this.cursor.peek();
     const kind = this.#kindOf(byte);
     if (kind === 'NaN' || kind === 'infinite') {
-      const remedy = 'send a finite number or leave the point out';
-      throw pointFault('not_finite', `${what} is ${kind}; ${remedy}.`, pointer);
+      const remedy = this.#allowsMissing ? 'a finite number, or null for none' : 'a finite number';
+      throw pointFault('not_finite', `${what} is ${kind}; send ${remedy}.`, pointer);
     }
     if ((byte === openBracket || byte === openBrace) && this.#nestsTooDeep()) {
       const remedy = 'send a flat array of numbers';
       const found = `nested more than ${nestingMax} deep`;
       throw pointFault('too_deep', `${what} is ${found}; ${remedy}.`, pointer);
     }
-    throw pointFault('not_a_number', `${what} is ${kind}; send a finite number.`, pointer);
+    const remedy = kind === 'null' ? `a finite number${orPolicy}` : 'a finite number';
+    throw pointFault('not_a_number', `${what} is ${kind}; send ${remedy}.`, pointer);
   }
 
   #nestsTooDeep(): boolean {
@@ -479,6 +529,9 @@ export class PointReader {
     );
   }
 }
+
+/** Beside "send …": the other way for a value that is missing. */
+const orPolicy = ', or set model.missing';
 
 type Field = 'vector' | 'features' | 'weight' | 'timestamp' | 'key';
 const fields: readonly Field[] = ['vector', 'features', 'weight', 'timestamp', 'key'];

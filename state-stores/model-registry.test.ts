@@ -18,6 +18,8 @@ function modelOf(version: string): Model {
     k: 1,
     dims: 2,
     metric: 'euclidean',
+    missing: 'reject',
+    featureMeans: new Float64Array(0),
     seed: 1,
     features: [],
     clusterIds: ['c1'],

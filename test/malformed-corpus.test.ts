@@ -10,22 +10,30 @@ import {
   pointFaults,
   topics,
 } from '../schemas/index.ts';
-import { clusteringTopology } from '../topology/index.ts';
+import { type ClusteringOptions, clusteringTopology } from '../topology/index.ts';
 import {
   type BadRecord,
+  badDirections,
   badRecords,
   type CorpusRecord,
   corpusBytesMax,
   corpusTimestampSkewMsMax,
+  goodDirections,
   goodRecords,
 } from './malformed-corpus.ts';
 import { headerOf } from './oracle/decode-logs.ts';
 
 const k = 2;
 
-async function pipeline(features?: readonly string[]): Promise<TopologyTestDriver> {
+async function pipeline(
+  features?: readonly string[],
+  space: Pick<ClusteringOptions['model'], 'metric' | 'missing'> = {},
+): Promise<TopologyTestDriver> {
   const topology = clusteringTopology({
-    model: { k, dimensions: 2, features, scaling: 'none', seed: 1, halfLifePoints: Infinity },
+    model: {
+      ...{ k, dimensions: 2, features, scaling: 'none', seed: 1, halfLifePoints: Infinity },
+      ...space,
+    },
     bootstrap: { rows: 4, waitMs: 0 },
     points: {
       format: 'json',
@@ -35,7 +43,7 @@ async function pipeline(features?: readonly string[]): Promise<TopologyTestDrive
     codeVersion: 'test',
   });
   const driver = await TopologyTestDriver.create(topology, { batchRowsMax: 16 });
-  const seeds = ['[0,0]', '[0,1]', '[9,9]', '[9,8]'];
+  const seeds = ['[1,0]', '[0,1]', '[9,9]', '[9,8]'];
   await driver.pipe(
     topics.points,
     seeds.map((value) => ({ value })),
@@ -167,8 +175,49 @@ it('a model with named features refuses other names, and points that lack one', 
   await driver.close();
 });
 
+it('a point without a direction is none for a model by cosine, and a gap is no number', async () => {
+  const driver = await pipeline(undefined, { metric: 'cosine', missing: 'mean' });
+  const letters = await expectDeadLetters(driver, badDirections);
+  for (const letter of letters.slice(0, 6)) {
+    const message = headerOf(letter, '__streams.errors.message')!;
+    expect(message).toMatch(/"vector" are 0, .* set model\.metric to euclidean\.$/);
+  }
+  expect(await driver.read(topics.assignments)).toEqual([]);
+  await driver.pipe(topics.points, goodDirections.map(piped));
+  await driver.run();
+  expect(await driver.read(topics.deadLetters)).toEqual([]);
+  const answers = (await driver.read(topics.assignments)).map(
+    ({ value }) => JSON.parse(Buffer.from(value!).toString()) as Assignment,
+  );
+  expect(answers).toHaveLength(goodDirections.length);
+  expect(answers.every(({ distance }) => distance >= 0 && distance <= 2)).toBe(true);
+  await driver.close();
+});
+
+it('named features may be null or absent where a value may be missing, but not all of them', async () => {
+  const driver = await pipeline(['height', 'age'], { missing: 'partial' });
+  const bad = (reason: BadRecord['reason'], value: string) => ({ name: value, reason, value });
+  await expectDeadLetters(driver, [
+    bad('all_missing', '{"features":{}}'),
+    bad('all_missing', '{"height":null}'),
+    bad('all_missing', '{"features":{"height":null,"age":null}}'),
+    bad('missing_vector', '{}'),
+    bad('unknown_feature', '{"features":{"height":1,"size":null}}'),
+    bad('duplicate_field', '{"height":null,"height":1}'),
+  ]);
+  const good = ['{"height":1}', '{"features":{"age":1,"height":null}}', '{"age":null,"height":1}'];
+  await driver.pipe(
+    topics.points,
+    good.map((value) => ({ value })),
+  );
+  await driver.run();
+  expect(await driver.read(topics.deadLetters)).toEqual([]);
+  expect(await driver.read(topics.assignments)).toHaveLength(good.length);
+  await driver.close();
+});
+
 it('the corpus knows every reason there is, but for those of requests', () => {
-  const known = new Set<string>(badRecords.map(({ reason }) => reason));
+  const known = new Set<string>([...badRecords, ...badDirections].map(({ reason }) => reason));
   const elsewhere = [
     ...['missing_feature', 'unknown_feature', 'ambiguous_point'],
     ...['too_many_dimensions', 'not_points', 'too_many_points'],

@@ -188,6 +188,37 @@ export const badRecords: readonly BadRecord[] = [
   }),
 ];
 
+/** For a model by cosine that fills in means: a point is what has a direction. */
+export const badDirections: readonly BadRecord[] = [
+  bad('zero_vector', 'zeros', '{"vector":[0,0]}'),
+  bad('zero_vector', 'zeros of both signs', '[-0,0.0e9]'),
+  bad('zero_vector', 'an underflow to zero everywhere', '[1e-50,-1e-400]'),
+  bad('zero_vector', 'a zero and a gap', '{"vector":[0,null]}'),
+  bad('zero_vector', 'zeros of raw float32', float32(0, -0), { headers: raw }),
+  bad('zero_vector', 'a float32 zero and NaN', float32(Number.NaN, 0), { headers: raw }),
+  bad('all_missing', 'gaps alone', '[null,null]'),
+  bad('all_missing', 'gaps of raw float32', float32(Number.NaN, Number.NaN), { headers: raw }),
+  bad('not_finite', 'NaN where null is meant', '[NaN,1]'),
+  bad('not_finite', 'an infinity beside a gap', '[null,Infinity]'),
+  bad('not_finite', 'a float32 infinity beside a gap', float32(Number.NaN, Infinity), {
+    headers: raw,
+  }),
+  bad('not_a_number', 'a text for a gap', '["",1]'),
+  bad('not_a_number', 'a misspelt null', '[nul,1]'),
+  bad('bad_json', 'more than null', '[nullx,1]'),
+  bad('bad_json', 'nothing for null', '[,1]'),
+  bad('wrong_length', 'a gap too many', '[null,1,null]'),
+];
+
+/** For the same model. */
+export const goodDirections: readonly CorpusRecord[] = [
+  { name: 'a gap', value: '{"vector":[1,null]}' },
+  { name: 'a gap first, with white space', value: '[ null , -3 ]' },
+  { name: 'the smallest float32', value: '[1e-45,0]' },
+  { name: 'the largest float32', value: '[3.4028234663852886e38,-3.4028234663852886e38]' },
+  { name: 'a float32 NaN', value: float32(Number.NaN, 1e-45), headers: raw },
+];
+
 const good = (
   name: string,
   value: string | Uint8Array,

@@ -6,7 +6,13 @@ import type {
   DetectDriftOptions,
   FoldCentroidsOptions,
 } from '../processors/index.ts';
-import { type PointDecoderOptions, type PointFormat, pointDimsMax } from '../schemas/index.ts';
+import {
+  type Metric,
+  type MissingPolicy,
+  type PointDecoderOptions,
+  type PointFormat,
+  pointDimsMax,
+} from '../schemas/index.ts';
 import { InvalidSettingError } from '../support/index.ts';
 
 export interface ClusteringOptions {
@@ -16,8 +22,12 @@ export interface ClusteringOptions {
     readonly dimensions?: number | undefined;
     /** Names in vector order; points may then be objects of named features. */
     readonly features?: readonly string[] | undefined;
-    /** Default standard. */
-    readonly scaling?: 'standard' | 'none' | undefined;
+    /** Default euclidean. */
+    readonly metric?: Metric | undefined;
+    /** Default reject; partial is for euclidean alone. */
+    readonly missing?: MissingPolicy | undefined;
+    /** Default auto: standard for euclidean, none for cosine, which does not go with standard. */
+    readonly scaling?: 'auto' | 'standard' | 'none' | undefined;
     readonly seed: number;
     /** Default 1000·k. */
     readonly halfLifePoints?: number | undefined;
@@ -54,6 +64,7 @@ export function compileClusteringOptions(given: ClusteringOptions): CompiledClus
   }
   const { model, bootstrap, points, drift, codeVersion } = given;
   const features = model.features ?? [];
+  const { metric = 'euclidean', missing = 'reject' } = model;
   const dimensions = model.dimensions ?? features.length;
   const decoder: PointDecoderOptions = {
     format: points.format,
@@ -61,12 +72,14 @@ export function compileClusteringOptions(given: ClusteringOptions): CompiledClus
     timestampSkewMsMax: points.timestampSkewMsMax ?? timestampSkewMsDefault,
   };
   return {
-    decode: { decoder, dimensions, features },
-    assign: { k: model.k },
+    decode: { decoder, dimensions, features, metric, missing },
+    assign: { k: model.k, metric, missing },
     fold: {
       k: model.k,
       dimensions,
-      scaling: model.scaling !== 'none',
+      scaling: metric !== 'cosine' && model.scaling !== 'none',
+      metric,
+      missing,
       seed: model.seed,
       halfLifePoints: model.halfLifePoints ?? 1000 * model.k,
       bootstrapRows: bootstrap.rows,
@@ -89,6 +102,17 @@ function faultsOf({ model, bootstrap, points }: ClusteringOptions): string[] {
     check(agree, `model.features has ${features.length} names for ${dimensions} dimensions.`);
   }
   check(features.length <= pointDimsMax, `model.features has more than ${pointDimsMax} names.`);
+  if (model.metric === 'cosine') {
+    const { scaling, missing } = model;
+    check(
+      scaling !== 'standard',
+      'model.scaling is standard; with model.metric cosine it is none.',
+    );
+    check(
+      missing !== 'partial',
+      'model.missing is partial; model.metric cosine has no such distance.',
+    );
+  }
   check(new Set(features).size === features.length, 'model.features has a name twice.');
   if (halfLifePoints !== undefined) {
     check(halfLifePoints > 0, `model.half.life.points is ${halfLifePoints}; it must be above 0.`);

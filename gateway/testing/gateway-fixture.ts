@@ -126,7 +126,8 @@ export function modelOf(centroids: readonly (readonly number[])[], version = '1.
   const flat = Float64Array.from(centroids.flat());
   return {
     ...{ version, parent: null, createdAtMs: 1_700_000_000_000, origin: 'bootstrap' },
-    ...{ k, dims, metric: 'euclidean', seed: 1, features: [] },
+    ...{ k, dims, metric: 'euclidean', missing: 'reject', seed: 1, features: [] },
+    featureMeans: new Float64Array(0),
     clusterIds: centroids.map((_, i) => `c${i + 1}`),
     nextClusterNumber: k + 1,
     centroids: flat,

@@ -2,7 +2,7 @@
 // most five times a second, over a bounded sample; the raw vectors never leave the server.
 
 import type { Broker } from '../../broker/index.ts';
-import { Assigner, type Kernels, scalePoints } from '../../clustering/index.ts';
+import { Assigner, intoModelSpace, type Kernels, scalePoints } from '../../clustering/index.ts';
 import type { Model } from '../../schemas/index.ts';
 import type { Clock, Logger } from '../../support/index.ts';
 import type { LiveClient } from '../websocket/live-client.ts';
@@ -167,13 +167,13 @@ export class MapView {
 
   /** Fills #scaled with the points in these slots, as the model sees them. */
   #scale(model: Model, slots: readonly number[]): void {
-    const { dims, mean, scale } = model;
+    const { dims } = model;
     if (this.#scaled.length < slots.length * dims) {
       this.#scaled = new Float32Array(this.#ring!.capacity * dims);
       this.#plane = new Float32Array(this.#ring!.capacity * 2);
     }
     const gathered = this.#gathered(slots);
-    scalePoints(gathered, slots.length, dims, mean, scale, this.#scaled);
+    intoModelSpace(gathered, slots.length, model, this.#scaled);
   }
 
   /** The points in these slots, side by side. */

@@ -57,10 +57,11 @@ export class ModelsView {
 
 /** A model as the API describes it. */
 export function modelSummary(model: Model, aliases: readonly string[]): Record<string, unknown> {
-  const { version, parent, createdAtMs, origin, k, dims, metric, offsets, quality } = model;
+  const { version, parent, createdAtMs, origin, k, dims, metric, missing } = model;
+  const { offsets, quality } = model;
   const createdAt = new Date(createdAtMs).toISOString();
   return {
-    ...{ version, parent, createdAt, origin, k, dimensions: dims, metric },
+    ...{ version, parent, createdAt, origin, k, dimensions: dims, metric, missing },
     ...{ offsets, quality, aliases },
   };
 }
@@ -74,6 +75,7 @@ export function modelDetail(model: Model, aliases: readonly string[]): Record<st
     codeVersion: model.codeVersion,
     deltaOffset: model.deltaOffset,
     scaler: { mean: [...model.mean], scale: [...model.scale] },
+    featureMeans: [...model.featureMeans],
     clusterIds: model.clusterIds,
   };
 }
@@ -85,7 +87,7 @@ export interface ClusterSummary {
   readonly weight: number;
   /** Of the total weight, 0…1. */
   readonly share: number;
-  /** Root mean squared distance of its recent points, in the model's space. */
+  /** Root mean squared distance of its recent points, in the model's space; with cosine the mean of 1 − cos. */
   readonly radius: number;
 }
 
@@ -94,12 +96,13 @@ export function clustersOf(model: Model): ClusterSummary[] {
   const total = model.weights.reduce((sum, weight) => sum + weight, 0);
   return model.clusterIds.map((clusterId, i) => {
     const weight = model.weights[i]!;
+    const square = weight > 0 ? Math.max(0, model.sumSquares[i]! / weight) : 0;
     return {
       clusterId,
       centroid: [...model.centroids.subarray(i * model.dims, (i + 1) * model.dims)],
       weight,
       share: total > 0 ? weight / total : 0,
-      radius: weight > 0 ? Math.sqrt(Math.max(0, model.sumSquares[i]! / weight)) : 0,
+      radius: model.metric === 'cosine' ? square / 2 : Math.sqrt(square),
     };
   });
 }

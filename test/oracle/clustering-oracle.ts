@@ -50,6 +50,10 @@ export interface OracleOptions {
   readonly format: 'json' | 'float32';
   readonly k: number;
   readonly scaling: boolean;
+  /** Default: Euclidean. */
+  readonly metric?: Model['metric'];
+  /** Default: reject. */
+  readonly missing?: Model['missing'];
   readonly seed: number;
   readonly halfLifePoints: number;
   readonly kernels?: Kernels;
@@ -90,6 +94,8 @@ export function judge(logs: RecordedLogs, options: OracleOptions): Verdict {
 interface Folding {
   readonly generation: string;
   readonly online: OnlineModel;
+  readonly missing: Model['missing'];
+  readonly featureMeans: Float64Array;
   readonly clusterIds: string[];
   readonly offsets: Record<string, OffsetRange>;
   nextClusterNumber: number;
@@ -201,9 +207,10 @@ class Oracle {
       const { values, weight } = point;
       timestampMs = Math.max(timestampMs, point.timestampMs);
       assigner.assign(values, 1);
-      const { labels, distances, margins, outlierScores } = assigner;
-      const offsets = Float64Array.of(record.offset);
-      accumulator.add(values, Float32Array.of(weight), labels, distances, offsets, 1);
+      const { labels, distances, margins, outlierScores, euclidean, points, partial } = assigner;
+      const [weights, offsets] = [Float32Array.of(weight), Float64Array.of(record.offset)];
+      accumulator.add(points, weights, labels, euclidean, offsets, 1);
+      accumulator.addUnseen(partial, weights, labels, euclidean);
       const expected: Assignment = {
         key: record.key === null ? null : keyText(record.key),
         clusterId: model.clusterIds[labels[0]!]!,
@@ -230,10 +237,13 @@ class Oracle {
       this.#find(`generation ${generationOf(version)} has no recorded beginning`);
       return undefined;
     }
+    const { missing, featureMeans } = start;
     const online = OnlineModel.begin(start, { halfLife: this.#options.halfLifePoints });
     return {
       generation: generationOf(version),
       online,
+      missing,
+      featureMeans,
       clusterIds: [...clusterIds],
       nextClusterNumber,
       offsets: { ...offsets },
@@ -246,24 +256,26 @@ class Oracle {
   }
 
   #seeded({ deltaOffset }: Model) {
-    const { k, scaling, seed } = this.#options;
+    const { k, scaling, seed, metric, missing } = this.#options;
     const samples = samplesBefore(this.#logs, deltaOffset);
     const dims = samples[0]?.dims ?? 0;
     const values = Float32Array.from(samples.flatMap((sample) => [...sample.values]));
     const weights = Float32Array.from(samples.flatMap((sample) => [...sample.weights]));
     const n = weights.length;
-    return bootstrapModel({ values, n, dims, k, weights, seed, scaling, kernels: this.#kernels });
+    const space = { metric, missing, scaling };
+    return bootstrapModel({ values, n, dims, k, weights, seed, kernels: this.#kernels, ...space });
   }
 
   #compareModel(name: string, model: Model, folding: Folding): void {
     this.modelsChecked += 1;
     const { online, clusterIds, nextClusterNumber, offsets } = folding;
-    const { mean, scale, reference } = online.basis;
+    const { mean, scale, reference, metric } = online.basis;
     const what = `model ${model.version} under "${name}" at delta offset ${model.deltaOffset}`;
     this.#compare(what, model, {
       version: `${folding.generation}.${online.patch}`,
       ...online.snapshot(),
-      ...{ mean, scale, reference, clusterIds, nextClusterNumber, offsets },
+      ...{ mean, scale, reference, metric, clusterIds, nextClusterNumber, offsets },
+      ...{ missing: folding.missing, featureMeans: folding.featureMeans },
     });
   }
 

@@ -19,7 +19,7 @@ export interface PlainPoint {
 
 export function plainPoint(
   { value, headers, timestamp }: RecordedPoint,
-  model: Pick<Model, 'dims' | 'features'>,
+  model: Pick<Model, 'dims' | 'features' | 'metric' | 'missing'>,
   format: 'json' | 'float32',
 ): PlainPoint | undefined {
   if (value === null) return undefined;
@@ -27,8 +27,14 @@ export function plainPoint(
   const type = header && Buffer.from(header.value ?? []).toString();
   const isFloat32 = type === undefined ? format === 'float32' : type.includes('float32');
   const fields = isFloat32 ? { vector: float32s(value) } : parse(value);
-  const vector = vectorOf(fields, model.features);
-  if (vector?.length !== model.dims || !vector.every(isFloat32Number)) return undefined;
+  const given = vectorOf(fields, model.features);
+  const vector = model.missing === 'reject' ? given : given?.map(orMissing);
+  if (vector?.length !== model.dims) return undefined;
+  const there = vector.filter((value) => !isMissing(value, model));
+  if (there.length === 0 || !there.every(isFloat32Number)) return undefined;
+  if (model.metric === 'cosine' && there.every((value) => Math.fround(Number(value)) === 0)) {
+    return undefined;
+  }
   const weight = fields?.weight ?? 1;
   const timestampMs = fields?.timestamp ?? timestamp;
   if (!isFloat32Number(weight) || Number(weight) < 0) return undefined;
@@ -64,6 +70,15 @@ function vectorOf(
 function float32s(bytes: Uint8Array): number[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return Array.from({ length: bytes.length / 4 }, (_, i) => view.getFloat32(4 * i, true));
+}
+
+/** JSON says null, and an absent feature is undefined. */
+function orMissing(value: unknown): unknown {
+  return value === null || value === undefined ? Number.NaN : value;
+}
+
+function isMissing(value: unknown, { missing }: Pick<Model, 'missing'>): boolean {
+  return missing !== 'reject' && Number.isNaN(value);
 }
 
 function isFloat32Number(value: unknown): boolean {
