@@ -49,6 +49,12 @@ export {
   fullBatchSteps,
   type IterationReport,
 } from './full-batch.ts';
+export {
+  defaultHalfLife,
+  type HalfLife,
+  type HalfLifeUnit,
+  memoryOf,
+} from './half-life.ts';
 export { type ClusterMatch, type MatchOptions, matchClusters } from './identity.ts';
 export {
   type KCriterion,
@@ -83,7 +89,7 @@ export {
   rejectMissing,
 } from './missing-values.ts';
 export {
-  defaultHalfLife,
+  type OnlineHistory,
   OnlineModel,
   type OnlineOptions,
   type OnlineRecords,

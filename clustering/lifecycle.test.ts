@@ -7,6 +7,7 @@ import { referenceKernels } from './kernels/reference.ts';
 import type { LifecycleEvent } from './lifecycle.ts';
 import { DeltaAccumulator } from './mini-batch.ts';
 import { OnlineModel } from './online-model.ts';
+import { inPoints } from './testing/streams.ts';
 
 const dims = 2;
 
@@ -38,7 +39,7 @@ class Feed {
   constructor(start: OnlineStart, halfLife: number, lag = 0) {
     this.#start = start;
     this.#lag = lag;
-    this.model = OnlineModel.begin(start, { halfLife });
+    this.model = OnlineModel.begin(start, { halfLife: inPoints(halfLife) });
   }
 
   points(n: number, draw: (random: Random) => number[]): this {
@@ -60,7 +61,7 @@ class Feed {
     if (this.#waiting.length <= this.#lag) return;
     const next = this.#waiting.shift()!;
     const events = this.model.fold(next.delta, next.patch);
-    this.events.push(...events.map((event) => ({ ...event, points: this.model.clock })));
+    this.events.push(...events.map((event) => ({ ...event, points: this.model.points })));
   }
 
   count(type: LifecycleEvent['type']): number {

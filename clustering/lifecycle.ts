@@ -40,6 +40,7 @@ export interface LifecycleState {
   readonly basis: OnlineBasis;
   readonly clusters: readonly ClusterState[];
   readonly pool: CandidatePool;
+  /** Points folded in this generation, by weight. */
   readonly clock: number;
   readonly patch: number;
   readonly restPoints: number;

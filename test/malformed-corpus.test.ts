@@ -25,7 +25,14 @@ const k = 2;
 
 async function pipeline(features?: readonly string[]): Promise<TopologyTestDriver> {
   const topology = clusteringTopology({
-    model: { k, dimensions: 2, features, scaling: 'none', seed: 1, halfLifePoints: Infinity },
+    model: {
+      k,
+      dimensions: 2,
+      features,
+      scaling: 'none',
+      seed: 1,
+      halfLife: { unit: 'points', value: Infinity },
+    },
     bootstrap: { rows: 4, waitMs: 0 },
     points: {
       format: 'json',

@@ -6,7 +6,12 @@ import type {
   DetectDriftOptions,
   FoldCentroidsOptions,
 } from '../processors/index.ts';
-import { type PointDecoderOptions, type PointFormat, pointDimsMax } from '../schemas/index.ts';
+import {
+  type HalfLife,
+  type PointDecoderOptions,
+  type PointFormat,
+  pointDimsMax,
+} from '../schemas/index.ts';
 import { InvalidSettingError } from '../support/index.ts';
 
 export interface ClusteringOptions {
@@ -19,8 +24,8 @@ export interface ClusteringOptions {
     /** Default standard. */
     readonly scaling?: 'standard' | 'none' | undefined;
     readonly seed: number;
-    /** Default 1000·k. */
-    readonly halfLifePoints?: number | undefined;
+    /** Default 1000·k points. */
+    readonly halfLife?: HalfLife | undefined;
   };
   readonly bootstrap: {
     readonly rows: number;
@@ -62,13 +67,13 @@ export function compileClusteringOptions(given: ClusteringOptions): CompiledClus
   };
   return {
     decode: { decoder, dimensions, features },
-    assign: { k: model.k },
+    assign: { k: model.k, timestampSkewMsMax: decoder.timestampSkewMsMax },
     fold: {
       k: model.k,
       dimensions,
       scaling: model.scaling !== 'none',
       seed: model.seed,
-      halfLifePoints: model.halfLifePoints ?? 1000 * model.k,
+      halfLife: model.halfLife ?? { unit: 'points', value: 1000 * model.k },
       bootstrapRows: bootstrap.rows,
       bootstrapWaitMs: bootstrap.waitMs,
       codeVersion,
@@ -78,7 +83,7 @@ export function compileClusteringOptions(given: ClusteringOptions): CompiledClus
 }
 
 function faultsOf({ model, bootstrap, points }: ClusteringOptions): string[] {
-  const { k, dimensions, features = [], halfLifePoints } = model;
+  const { k, dimensions, features = [], halfLife } = model;
   const faults: string[] = [];
   const check = (valid: boolean, fault: string) => valid || faults.push(fault);
   check(Number.isInteger(k) && k >= 1, `model.k is ${k}; it must be a whole number above 0.`);
@@ -90,8 +95,11 @@ function faultsOf({ model, bootstrap, points }: ClusteringOptions): string[] {
   }
   check(features.length <= pointDimsMax, `model.features has more than ${pointDimsMax} names.`);
   check(new Set(features).size === features.length, 'model.features has a name twice.');
-  if (halfLifePoints !== undefined) {
-    check(halfLifePoints > 0, `model.half.life.points is ${halfLifePoints}; it must be above 0.`);
+  if (halfLife !== undefined) {
+    const { unit, value } = halfLife;
+    check(value > 0, `model.half.life is ${value} ${unit}; it must be above 0.`);
+    const whole = unit !== 'ms' || Number.isSafeInteger(value);
+    check(whole, `model.half.life is ${value} ms; it must be a whole number of milliseconds.`);
   }
   check(bootstrap.rows >= 1, `bootstrap.rows is ${bootstrap.rows}; it must be at least 1.`);
   check(bootstrap.waitMs >= 0, `bootstrap.wait.ms is ${bootstrap.waitMs}; it must be at least 0.`);

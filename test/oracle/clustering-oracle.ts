@@ -13,6 +13,7 @@ import {
   bootstrapModel,
   chooseKernels,
   DeltaAccumulator,
+  type HalfLife,
   type Kernels,
   OnlineModel,
   type OnlineRecords,
@@ -51,7 +52,7 @@ export interface OracleOptions {
   readonly k: number;
   readonly scaling: boolean;
   readonly seed: number;
-  readonly halfLifePoints: number;
+  readonly halfLife: HalfLife;
   readonly kernels?: Kernels;
 }
 
@@ -169,7 +170,8 @@ class Oracle {
       const due = until < 0 ? rest : rest.slice(0, until);
       at += due.length;
       if (folding !== undefined) for (const { message } of due) fold(folding, message);
-      if (generationOf(model.version) !== folding?.generation) folding = this.#begin(model);
+      if (generationOf(model.version) !== folding?.generation)
+        folding = this.#begin(model, folding?.online);
       if (folding === undefined) return undefined;
       this.#compareModel(name, model, folding);
     }
@@ -183,7 +185,7 @@ class Oracle {
     const { partition, fromOffset, nextOffset } = delta;
     const accumulator = new DeltaAccumulator(model, partition);
     const assigner = new Assigner(model, this.#kernels);
-    let timestampMs = -1;
+    if (delta.timestampCapMs >= 0) accumulator.capTimestamps(delta.timestampCapMs);
     for (const record of this.#pointsOf.get(partition) ?? []) {
       if (record.offset < fromOffset || record.offset >= nextOffset) continue;
       const point = plainPoint(record, model, this.#options.format);
@@ -199,11 +201,12 @@ class Oracle {
       }
       this.#assignments.delete(at);
       const { values, weight } = point;
-      timestampMs = Math.max(timestampMs, point.timestampMs);
       assigner.assign(values, 1);
       const { labels, distances, margins, outlierScores } = assigner;
       const offsets = Float64Array.of(record.offset);
-      accumulator.add(values, Float32Array.of(weight), labels, distances, offsets, 1);
+      const weights = Float32Array.of(weight);
+      const timestamps = Float64Array.of(point.timestampMs);
+      accumulator.add(values, weights, labels, distances, offsets, 1, timestamps);
       const expected: Assignment = {
         key: record.key === null ? null : keyText(record.key),
         clusterId: model.clusterIds[labels[0]!]!,
@@ -219,18 +222,21 @@ class Oracle {
     }
     if (accumulator.count === 0) this.#find(`${nameOf(delta)} covers no points`);
     const { kind, modelVersion } = delta;
-    const about = { kind, modelVersion, partition, fromOffset, nextOffset, timestampMs };
+    const about = { kind, modelVersion, partition, fromOffset, nextOffset };
     this.#compare(nameOf(delta), delta, { ...about, ...accumulator.take() });
   }
 
-  #begin(model: Model): Folding | undefined {
-    const { version, clusterIds, nextClusterNumber, offsets } = model;
+  #begin(model: Model, before: OnlineModel | undefined): Folding | undefined {
+    const { version, clusterIds, nextClusterNumber, offsets, deltaOffset } = model;
     const start = model.origin === 'bootstrap' ? this.#seeded(model) : this.#candidate(version);
     if (start === undefined || parseVersion(version).patch !== 0) {
       this.#find(`generation ${generationOf(version)} has no recorded beginning`);
       return undefined;
     }
-    const online = OnlineModel.begin(start, { halfLife: this.#options.halfLifePoints });
+    const samples = samplesBefore(this.#logs, deltaOffset);
+    const timestampMs = Math.max(-1, ...samples.map((sample) => sample.timestampMs));
+    const history = model.origin === 'bootstrap' ? { timestampMs } : before?.history();
+    const online = OnlineModel.begin(start, { halfLife: this.#options.halfLife }, history);
     return {
       generation: generationOf(version),
       online,
@@ -259,10 +265,12 @@ class Oracle {
     this.modelsChecked += 1;
     const { online, clusterIds, nextClusterNumber, offsets } = folding;
     const { mean, scale, reference } = online.basis;
+    const { halfLife, landmarkMs } = online;
     const what = `model ${model.version} under "${name}" at delta offset ${model.deltaOffset}`;
     this.#compare(what, model, {
       version: `${folding.generation}.${online.patch}`,
       ...online.snapshot(),
+      ...{ halfLife, landmarkMs },
       ...{ mean, scale, reference, clusterIds, nextClusterNumber, offsets },
     });
   }
