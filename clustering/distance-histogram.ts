@@ -5,7 +5,7 @@
 export const distanceBins = 64;
 
 const binOfOne = 40;
-const binsPerOctave = 4;
+export const binsPerOctave = 4;
 
 export function distanceBin(distance: number): number {
   const bin = Math.floor(Math.log2(distance) * binsPerOctave) + binOfOne;

@@ -44,6 +44,7 @@ import {
   relocate,
   reportMoves,
   thinPool,
+  watchShares,
 } from './lifecycle.ts';
 import type { DeltaStatistics } from './mini-batch.ts';
 
@@ -314,6 +315,7 @@ export class OnlineModel {
       return [];
     }
     this.#checkedAt = this.#points;
+    watchShares(state);
     return [...relocate(state, 1 + Math.floor(k / 100)), ...reportMoves(state)];
   }
 

@@ -141,13 +141,15 @@ export class FoldCentroids implements Processor<RecordBatch> {
 
   /** A slot that is born anew gets an id nobody had before. */
   #report(event: LifecycleEvent, timestampMs: number, context: ProcessorContext): void {
-    const { type, slot, other, weight, gain, cost } = event;
+    const { type, slot, other, weight, gain, cost, within } = event;
     const modelVersion = this.#state.version!;
     const otherId = this.#state.clusterIds[other]!;
-    if (type === 'born') this.#state.mint(slot);
+    if (type === 'born' || type === 'split') this.#state.mint(slot);
     const clusterId = this.#state.clusterIds[slot]!;
     const details =
-      type === 'moved' ? { weight, distance: gain, radius: cost } : { weight, gain, cost, otherId };
+      type === 'moved'
+        ? { weight, distance: gain, radius: cost }
+        : { weight, gain, cost, otherId, ...(within !== undefined && { within }) };
     emit({ type, clusterId, modelVersion, timestampMs, details }, context);
   }
 

@@ -296,7 +296,8 @@ function fold(folding: Folding, message: LearningMessage): void {
   if (generationOf(modelVersion) !== folding.generation) return;
   const events = folding.online.fold(message, parseVersion(modelVersion).patch);
   for (const { type, slot } of events) {
-    if (type === 'born') folding.clusterIds[slot] = `c${folding.nextClusterNumber++}`;
+    if (type === 'born' || type === 'split')
+      folding.clusterIds[slot] = `c${folding.nextClusterNumber++}`;
   }
   const { from, to } = folding.offsets[partition] ?? { from: fromOffset, to: nextOffset };
   folding.offsets[partition] = { from: Math.min(from, fromOffset), to: Math.max(to, nextOffset) };
