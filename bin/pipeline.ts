@@ -1,6 +1,7 @@
 // The pipeline as the settings ask for it.
 
-import type { SettingValues } from '../config/index.ts';
+import { defaultHalfLife, memoryOf } from '../clustering/index.ts';
+import { halfLifeOf, type SettingValues } from '../config/index.ts';
 import type { DecodePoints } from '../jobs/index.ts';
 import { PointDecoder, type PointDecoderOptions } from '../schemas/index.ts';
 import { clusteringTopology, type Topology } from '../topology/index.ts';
@@ -17,13 +18,24 @@ export function pipelineOf(settings: SettingValues): Topology {
       missing: settings['model.missing'],
       scaling: settings['model.scaling'],
       seed: settings['model.seed'],
-      halfLifePoints: settings['model.half.life.points'] || undefined,
+      halfLife: halfLifeOf(settings['model.half.life']),
     },
     bootstrap: { rows: settings['bootstrap.rows'], waitMs: settings['bootstrap.wait.ms'] },
     points: { format, bytesMax, timestampSkewMsMax },
     drift: { windowPoints: settings['drift.window.points'] },
     codeVersion: codeVersion(),
   });
+}
+
+/** What the half-life means, for the log at the start. */
+export function memoryText(settings: SettingValues): string {
+  const k = settings['model.k'];
+  const halfLife = halfLifeOf(settings['model.half.life']) ?? defaultHalfLife(k);
+  const text = (amount: number) =>
+    halfLife.unit === 'ms'
+      ? `${(amount / 1000).toLocaleString('en')} s of event time`
+      : `${Math.round(amount).toLocaleString('en')} ${halfLife.unit}`;
+  return `a point counts half after ${text(halfLife.value)}: all weights add up to ${text(memoryOf(halfLife))}`;
 }
 
 /** As the tasks decode, for a job that replays what they have read. */

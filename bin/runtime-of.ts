@@ -5,7 +5,7 @@ import { chooseKernels } from '../clustering/index.ts';
 import { StreamRuntime } from '../runtime/index.ts';
 import type { Metrics } from '../support/index.ts';
 import type { CommandContext } from './command-context.ts';
-import { pipelineOf } from './pipeline.ts';
+import { memoryText, pipelineOf } from './pipeline.ts';
 
 /** Below the drain limit of the process, so that the runtime's own message is the one that is read. */
 const stopTimeoutMs = 20_000;
@@ -16,6 +16,7 @@ export function runtimeOf(
   metrics: Metrics,
 ): StreamRuntime {
   logger.info({}, chooseKernels().reason);
+  logger.info({}, memoryText(settings));
   return new StreamRuntime({
     topology: pipelineOf(settings),
     broker,

@@ -47,6 +47,8 @@ export interface ClusterState {
   heir: number;
   /** Clock until which it may not be relocated. */
   restsUntil: number;
+  /** Since when its share has been next to nothing, by the points folded; -1 while it is not. */
+  lowSince: number;
   readonly sums: Float64Array;
   readonly centroid: Float64Array;
   /** Where it was when it was last reported. */
@@ -103,7 +105,7 @@ export function clusterFrom(
   const histogram = start.distanceHistogram.slice(j * distanceBins, (j + 1) * distanceBins);
   scaleInPlace(histogram, factor);
   const anchor = centroid.slice();
-  const history = { foldedAt: 0, bornPatch: 0, heir: j, restsUntil: 0 };
+  const history = { foldedAt: 0, bornPatch: 0, heir: j, restsUntil: 0, lowSince: -1 };
   return {
     weight,
     longWeight: start.weights[j]! * longFactor,
@@ -163,12 +165,13 @@ export function clusterToRecord(c: ClusterState): Float64Array {
     c.bornPatch,
     c.heir,
     c.restsUntil,
+    c.lowSince,
   ];
   return Float64Array.from([...head, ...c.sums, ...c.centroid, ...c.anchor, ...c.histogram]);
 }
 
 export function clusterFromRecord(record: Float64Array, dims: number): ClusterState {
-  const at = (from: number, length: number) => record.slice(7 + from, 7 + from + length);
+  const at = (from: number, length: number) => record.slice(8 + from, 8 + from + length);
   return {
     weight: record[0]!,
     longWeight: record[1]!,
@@ -177,6 +180,7 @@ export function clusterFromRecord(record: Float64Array, dims: number): ClusterSt
     bornPatch: record[4]!,
     heir: record[5]!,
     restsUntil: record[6]!,
+    lowSince: record[7]!,
     sums: at(0, dims),
     centroid: at(dims, dims),
     anchor: at(2 * dims, dims),

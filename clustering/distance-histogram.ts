@@ -5,7 +5,7 @@
 export const distanceBins = 64;
 
 const binOfOne = 40;
-const binsPerOctave = 4;
+export const binsPerOctave = 4;
 
 /** A power costs as much as a distance: the edges are kept. The last is where the last bin would end. */
 const edges = Float64Array.from({ length: distanceBins + 1 }, (_, bin) =>

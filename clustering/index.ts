@@ -49,6 +49,12 @@ export {
   fullBatchSteps,
   type IterationReport,
 } from './full-batch.ts';
+export {
+  defaultHalfLife,
+  type HalfLife,
+  type HalfLifeUnit,
+  memoryOf,
+} from './half-life.ts';
 export { type ClusterMatch, type MatchOptions, matchClusters } from './identity.ts';
 export {
   type KCriterion,
@@ -87,7 +93,7 @@ export {
   type SpaceFitOptions,
 } from './model-fit.ts';
 export {
-  defaultHalfLife,
+  type OnlineHistory,
   OnlineModel,
   type OnlineOptions,
   type OnlineRecords,

@@ -7,6 +7,7 @@ import { referenceKernels } from './kernels/reference.ts';
 import type { LifecycleEvent } from './lifecycle.ts';
 import { DeltaAccumulator } from './mini-batch.ts';
 import { OnlineModel } from './online-model.ts';
+import { inPoints } from './testing/streams.ts';
 
 const dims = 2;
 
@@ -38,7 +39,7 @@ class Feed {
   constructor(start: OnlineStart, halfLife: number, lag = 0) {
     this.#start = start;
     this.#lag = lag;
-    this.model = OnlineModel.begin(start, { halfLife });
+    this.model = OnlineModel.begin(start, { halfLife: inPoints(halfLife) });
   }
 
   points(n: number, draw: (random: Random) => number[]): this {
@@ -60,11 +61,20 @@ class Feed {
     if (this.#waiting.length <= this.#lag) return;
     const next = this.#waiting.shift()!;
     const events = this.model.fold(next.delta, next.patch);
-    this.events.push(...events.map((event) => ({ ...event, points: this.model.clock })));
+    this.events.push(...events.map((event) => ({ ...event, points: this.model.points })));
   }
 
   count(type: LifecycleEvent['type']): number {
     return this.events.filter((event) => event.type === type).length;
+  }
+
+  /** Clusters that were not there before. */
+  get newcomers() {
+    return this.events.filter(({ type }) => type === 'born' || type === 'split');
+  }
+
+  get departed() {
+    return this.events.filter(({ type }) => type === 'died' || type === 'merged');
   }
 }
 
@@ -102,34 +112,36 @@ describe('the lifecycle', () => {
     ]);
     const feed = new Feed(far, 4000, lag).points(24_000, around(...groups));
     for (const group of groups) expect(nearestTo(feed.model, group)).toBeLessThan(1);
-    expect(feed.count('born')).toBeLessThanOrEqual(8);
+    expect(feed.newcomers.length).toBeLessThanOrEqual(8);
   });
 
   it('leaves a clustering that fits alone', () => {
     const feed = new Feed(startAt(groups), 4000).points(100_000, around(...groups));
-    expect(feed.count('died')).toBe(0);
-    expect(feed.count('born')).toBe(0);
+    expect(feed.departed).toEqual([]);
+    expect(feed.newcomers).toEqual([]);
   });
 
   it('gives a dead cluster to a new one within a few half-lives, and settles', () => {
     const feed = new Feed(startAt(groups), 4000).points(30_000, around(...groups));
     const moved = [...groups.slice(0, 3), [-60, -60]];
     feed.points(40_000, around(...moved));
-    expect(feed.count('died')).toBe(feed.count('born'));
-    expect(feed.count('born')).toBeGreaterThanOrEqual(1);
-    expect(feed.count('born')).toBeLessThanOrEqual(4);
-    const born = feed.events.find((event) => event.type === 'born')!;
+    expect(feed.departed).toHaveLength(feed.newcomers.length);
+    expect(feed.departed.length).toBeGreaterThanOrEqual(1);
+    expect(feed.newcomers.length).toBeLessThanOrEqual(4);
+    const born = feed.newcomers[0]!;
+    expect(born).toMatchObject({ type: 'split', other: 0 });
+    expect(born.within).toBeLessThan(0.2);
     expect(born.points - 30_000).toBeLessThan(4 * 4000);
     const settled = feed.events.length;
     feed.points(40_000, around(...moved));
-    expect(feed.events.slice(settled).filter((event) => event.type === 'born').length).toBe(0);
+    expect(feed.events.slice(settled).filter(({ type }) => type !== 'moved')).toEqual([]);
   });
 
   it('conserves the weight of the points', () => {
     const halfLife = 4000;
     const feed = new Feed(startAt(groups), halfLife).points(10_000, around([0, 0], [90, 0]));
     feed.points(20_000, around([0, 0], [-90, 50], [40, -80], [7, 7], [500, 1]));
-    expect(feed.count('born')).toBeGreaterThan(0);
+    expect(feed.newcomers.length).toBeGreaterThan(0);
     const decay = 2 ** (-100 / halfLife);
     const expected = (100 * (1 - decay ** 300)) / (1 - decay);
     const { weights, distanceHistogram } = feed.model.snapshot();
@@ -174,16 +186,14 @@ describe('the lifecycle', () => {
     });
     expect(nearestTo(feed.model, [at, 0])).toBeLessThan(1);
     expect(feed.count('moved')).toBeGreaterThan(0);
-    expect(feed.count('born')).toBe(0);
+    expect(feed.newcomers).toEqual([]);
   });
 
   it('never acts more often than 1 + k/100 times a look', () => {
     const far = startAt(Array.from({ length: 8 }, (_, j) => [1e5 + j, 1e5]));
     const feed = new Feed(far, 4000).points(20_000, around(...groups));
     const births = new Map<number, number>();
-    for (const { type, points } of feed.events) {
-      if (type === 'born') births.set(points, (births.get(points) ?? 0) + 1);
-    }
+    for (const { points } of feed.newcomers) births.set(points, (births.get(points) ?? 0) + 1);
     expect(births.size).toBeGreaterThan(2);
     expect(Math.max(...births.values())).toBe(1);
   });

@@ -3,14 +3,20 @@
 // 1. Gain of a new centroid at candidate x: the error it would take away, Σ weight·max(0, d² − ‖y − x‖²) over candidates y,
 //    each standing for its share of the points; x itself counts with no more than its own weight.
 // 2. Cost of losing centroid j: what merging it with its cheapest neighbour b adds, w_j·w_b/(w_j + w_b)·‖c_j − c_b‖² (exact).
-// 3. If gain > 2 · cost: j's points go to b, j's slot is born anew at x, and takes from their clusters the candidates it
-//    captures, at their own weight. What is subtracted in one place is added in another: weights are conserved.
+// 3. If gain > 2 · cost: j's points go to b, and j's slot stands for a new cluster. Where x comes from a cluster that holds two
+//    groups (twins.ts), that cluster splits: both twins stand where their group is at once, and the lighter is the new one. Else
+//    it is born at x, and takes from their clusters the candidates it captures, at their own weight. What is subtracted in one
+//    place is added in another: weights are conserved.
+//
+// One act is two events. What goes has died when its share was below 1/(50·k) for a whole half-life (it recovers only above
+// twice that), or is half of what the longer memory says, or it never had points; else it is merged. What comes is split from
+// another or born.
 //
 // Where centroids are is a slower question than where exactly each one is, so gain and cost are weighed with a longer memory
 // (cluster-state.ts): else the far point just seen looks more frequent than it is, and the cluster of a few far points is
 // given up between two of them. A cluster of many points is known to be dead sooner: `lastingWeight`.
 //
-// Bounded and slow to change its mind: at most 1 + k/100 relocations a look, and one just born rests for a half-life.
+// Bounded and slow to change its mind: at most 1 + k/100 acts a look, and a newborn or a twin rests for a half-life.
 
 import { Random } from '../support/index.ts';
 import type { Candidate, CandidatePool } from './candidate-pool.ts';
@@ -22,11 +28,15 @@ import {
   squaredDistance,
   sumSquaresAboutCentroid,
 } from './cluster-state.ts';
-import { distanceBin, distanceBins } from './distance-histogram.ts';
+import { binsPerOctave, distanceBin, distanceBins } from './distance-histogram.ts';
+import { type Twins, twinsIn } from './twins.ts';
 
-/** `died`: the cluster in `slot` gave its points to `other`. `born`: `slot` holds a new one, out of `other`'s points. */
+/**
+ * `died`, `merged`: the cluster in `slot` gave its points to `other`. `born`, `split`: `slot` holds a new one, out of
+ * `other`'s points.
+ */
 export interface LifecycleEvent {
-  readonly type: 'died' | 'born' | 'moved';
+  readonly type: 'died' | 'merged' | 'born' | 'split' | 'moved';
   readonly slot: number;
   readonly other: number;
   /** Weight that changed hands; of a moved cluster, all it has. */
@@ -34,12 +44,15 @@ export interface LifecycleEvent {
   /** Error the relocation takes away, by estimate, and the error it adds; of a moved cluster, distance and radius. */
   readonly gain: number;
   readonly cost: number;
+  /** Of a split: the variance within the twins over that of both, along their axis. */
+  readonly within?: number;
 }
 
 export interface LifecycleState {
   readonly basis: OnlineBasis;
   readonly clusters: readonly ClusterState[];
   readonly pool: CandidatePool;
+  /** Points folded in this generation, by weight. */
   readonly clock: number;
   readonly patch: number;
   readonly restPoints: number;
@@ -54,12 +67,17 @@ interface Sighting {
   readonly nearest: number;
   readonly square: number;
   readonly weight: number;
+  readonly standsForNow: number;
   readonly longWeight: number;
   /** Long-remembered, as gain and cost are. */
   readonly standsFor: number;
 }
 
 const gainOverCostMin = 2;
+/** Of an even share: below it a cluster is dying, above twice as much it is not any more. */
+const dyingShare = 1 / 50;
+/** Of a cluster's error, the most that its twins take away: something is left within them. */
+const explainedMax = 0.9;
 /** So many points say more than the longer memory about how much of a cluster there is now. */
 const tellingPoints = 5;
 
@@ -76,10 +94,65 @@ export function relocate(state: LifecycleState, actsMax: number): LifecycleEvent
   return events;
 }
 
+/** Notes which clusters have next to no points any more. */
+export function watchShares(state: LifecycleState): void {
+  const { basis, clusters, clock, decaySince } = state;
+  const weights = Float64Array.from(clusters, (c) => c.weight * decaySince(c.foldedAt));
+  const even = sum(weights) / basis.k;
+  if (!(even > 0)) return;
+  for (const [j, cluster] of clusters.entries()) {
+    const isLow = cluster.lowSince >= 0;
+    const share = weights[j]! / even;
+    if (isLow ? share <= 2 * dyingShare : share >= dyingShare) continue;
+    state.touch(j);
+    cluster.lowSince = isLow ? -1 : clock;
+  }
+}
+
+/** It has next to no points for long, or hardly any come while it had them: its share has halved against the longer memory. */
+function isDead(state: LifecycleState, j: number): boolean {
+  const { clusters, clock, restPoints, decaySince } = state;
+  const { lowSince, weight, longWeight } = clusters[j]!;
+  if (!(weight > 0) || (lowSince >= 0 && clock - lowSince >= restPoints)) return true;
+  let [now, long] = [0, 0];
+  for (const cluster of clusters) {
+    const decay = decaySince(cluster.foldedAt);
+    now += cluster.weight * decay;
+    long += cluster.longWeight * longDecay(decay);
+  }
+  return 2 * weight * long < longWeight * now;
+}
+
 /** Looks at all candidates anew, and first drops some when there are too many. */
-function sightings(state: LifecycleState): Sighting[] {
+function sightings(state: LifecycleState): readonly Sighting[] {
   thinPool(state);
-  return state.pool.candidates.map((candidate) => sight(state, candidate));
+  return boundedByError(
+    state,
+    state.pool.candidates.map((candidate) => sight(state, candidate)),
+  );
+}
+
+/**
+ * A candidate drawn close to a centroid stands for many; when that centroid goes, it would seem that all of them are far. So
+ * the candidates of a cluster stand for no more error than the cluster is known to have.
+ */
+function boundedByError(
+  { basis, clusters }: LifecycleState,
+  seen: readonly Sighting[],
+): readonly Sighting[] {
+  const estimates = new Float64Array(basis.k);
+  for (const { nearest, standsFor, square } of seen) estimates[nearest]! += standsFor * square;
+  const factors = estimates.map((estimate, j) => {
+    const cluster = clusters[j]!;
+    if (!(cluster.weight > 0)) return 1;
+    const error = sumSquaresAboutCentroid(cluster, basis, j) / cluster.weight;
+    return Math.min(1, (error * cluster.longWeight) / Math.max(estimate, Number.MIN_VALUE));
+  });
+  return seen.map((it) => {
+    const factor = factors[it.nearest]!;
+    const [standsFor, standsForNow] = [it.standsFor * factor, it.standsForNow * factor];
+    return { ...it, standsFor, standsForNow };
+  });
 }
 
 export function thinPool(state: LifecycleState): void {
@@ -108,6 +181,7 @@ function sight({ basis, clusters, decaySince }: LifecycleState, candidate: Candi
     nearest,
     square,
     weight: candidate.weight * decay,
+    standsForNow: candidate.standsFor * decay,
     longWeight: candidate.weight * slow,
     standsFor: candidate.standsFor * slow,
   };
@@ -183,14 +257,25 @@ function swap(
 ): LifecycleEvent[] {
   const { basis, clusters, patch, clock, restPoints } = state;
   const { candidate, nearest } = sightings[index]!;
+  const twins = twinsOf(state, sightings, index);
   state.touch(slot);
   state.touch(heir);
   const cluster = clusters[slot]!;
-  const died = { type: 'died', slot, other: heir, weight: cluster.weight, gain, cost } as const;
+  const type = isDead(state, slot) ? 'died' : 'merged';
+  const end: LifecycleEvent = { type, slot, other: heir, weight: cluster.weight, gain, cost };
   bequeath(state, slot, heir);
+  const restsUntil = clock + restPoints;
+  Object.assign(cluster, { bornPatch: patch, heir, restsUntil, lowSince: -1 });
+  if (twins !== undefined) {
+    split(state, nearest, slot, twins);
+    clusters[nearest]!.restsUntil = restsUntil;
+    const { within } = twins;
+    return [
+      end,
+      { type: 'split', slot, other: nearest, weight: cluster.weight, gain, cost, within },
+    ];
+  }
   cluster.centroid.set(candidate.point);
-  cluster.anchor.set(candidate.point);
-  Object.assign(cluster, { bornPatch: patch, heir, restsUntil: clock + restPoints });
   for (const sighting of sightings) {
     if (sighting.nearest === slot) continue;
     const to = squaredDistance(sighting.candidate.point, candidate.point, basis.scale);
@@ -199,7 +284,75 @@ function swap(
   recentre(cluster, basis, slot);
   cluster.anchor.set(cluster.centroid);
   const { weight } = cluster;
-  return [died, { type: 'born', slot, other: nearest, weight, gain, cost }];
+  return [end, { type: 'born', slot, other: nearest, weight, gain, cost }];
+}
+
+/** Of the cluster a new one would come from, unless it rests. */
+function twinsOf(
+  { basis, clusters, clock }: LifecycleState,
+  sightings: readonly Sighting[],
+  index: number,
+): Twins | undefined {
+  const { nearest, candidate } = sightings[index]!;
+  const donor = clusters[nearest]!;
+  if (donor.restsUntil > clock || !(donor.weight > 0)) return undefined;
+  if (!(sumSquaresAboutCentroid(donor, basis, nearest) > 0)) return undefined;
+  const points = sightings
+    .filter((sighting) => sighting.nearest === nearest)
+    .map(({ candidate: { point }, standsForNow }) => ({ point, weight: standsForNow }));
+  return twinsIn(points, candidate.point, basis.scale);
+}
+
+/** The lighter twin of the cluster in `from` into the empty slot `to`; `from` keeps the rest. */
+function split(state: LifecycleState, from: number, to: number, twins: Twins): void {
+  const { basis, clusters } = state;
+  const { dims, reference, scale } = basis;
+  const { share, axis } = twins;
+  state.touch(from);
+  const [donor, twin] = [clusters[from]!, clusters[to]!];
+  const error = sumSquaresAboutCentroid(donor, basis, from);
+  const spread = donor.weight * share * (1 - share);
+  const gap = Math.min(twins.gap, Math.sqrt((explainedMax * error) / spread));
+  const left = error - spread * gap ** 2;
+  const weight = donor.weight * share;
+  let [square, donorSquare] = [share * left, share * left];
+  for (let d = 0; d < dims; d++) {
+    const place = donor.centroid[d]! + (1 - share) * gap * axis[d]! * scale[d]!;
+    const residual = place - reference[to * dims + d]!;
+    const donorResidual = place - reference[from * dims + d]!;
+    twin.sums[d] = weight * residual;
+    donor.sums[d]! -= weight * donorResidual;
+    square += weight * (residual / scale[d]!) ** 2;
+    donorSquare += weight * (donorResidual / scale[d]!) ** 2;
+  }
+  twin.sumSquares = square;
+  donor.sumSquares = Math.max(0, donor.sumSquares - donorSquare);
+  twin.weight = weight;
+  donor.weight -= weight;
+  twin.longWeight = donor.longWeight * share;
+  donor.longWeight -= twin.longWeight;
+  splitHistogram(donor.histogram, twin.histogram, share, Math.sqrt(left / error));
+  for (const j of [from, to]) {
+    recentre(clusters[j]!, basis, j);
+    clusters[j]!.anchor.set(clusters[j]!.centroid);
+  }
+}
+
+/** Distances are shorter now, all by as much as the error says. */
+function splitHistogram(
+  donor: Float64Array,
+  twin: Float64Array,
+  share: number,
+  shrinkage: number,
+): void {
+  const before = donor.slice();
+  const bins = Math.round(Math.log2(shrinkage) * binsPerOctave);
+  donor.fill(0);
+  for (const [bin, weight] of before.entries()) {
+    const at = Math.max(0, bin + bins);
+    donor[at]! += weight * (1 - share);
+    twin[at]! += weight * share;
+  }
 }
 
 /** All of one cluster's statistics to another, about the other's reference; the first is left empty. */

@@ -78,7 +78,10 @@ describe('a model by cosine', () => {
       metric: 'cosine',
     });
     const halfLife = 400;
-    const model = OnlineModel.begin(start, { halfLife, lifecycle: false });
+    const model = OnlineModel.begin(start, {
+      halfLife: { unit: 'points', value: halfLife },
+      lifecycle: false,
+    });
     // The plain program: all points so far with their weights, as directions.
     let seen: { x: number[]; label: number; weight: number }[] = [];
     const look = (values: Float32Array, labels: Int32Array, n: number) => {
@@ -251,8 +254,7 @@ describe('a model by partial distance', () => {
     const delta = new DeltaAccumulator(basis, 0, kernels);
     const { labels, euclidean, points, partial } = assigner;
     const [weights, offsets] = [Float32Array.of(2), Float64Array.of(9)];
-    delta.add(points, weights, labels, euclidean, offsets, 1);
-    delta.addUnseen(partial, weights, labels, euclidean);
+    delta.add(points, weights, labels, euclidean, offsets, 1, undefined, partial);
     const { sums, sumSquares } = delta.take();
     expect(sums[0]).toBeCloseTo(0, 5);
     expect(sums[1]).toBeCloseTo(2 * (100 - fit.centroids[label * 3 + 1]!), 4);
@@ -273,8 +275,7 @@ describe('a model by partial distance', () => {
         const weights = new Float32Array(n).fill(1.5);
         const offsets = Float64Array.from({ length: n }, (_, i) => from + i);
         const { labels, euclidean, points, partial } = assigner;
-        delta.add(points, weights, labels, euclidean, offsets, n);
-        delta.addUnseen(partial, weights, labels, euclidean);
+        delta.add(points, weights, labels, euclidean, offsets, n, undefined, partial);
       }
       return delta.take();
     };

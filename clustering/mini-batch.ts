@@ -11,8 +11,14 @@
 // the exponential ranks of P. Efraimidis and P. Spirakis (2006): rank = −ln(u)/(w·distance²), the lowest ranks win, u comes
 // from the partition and offset alone. With τ the first rank that lost, a winner had the chance p = 1 − exp(−τ·w·distance²),
 // so it stands for w/p of the weight: sums over candidates estimate sums over all points without bias.
+//
+// When the half-life is a time, w is the point's weight as of a landmark at most one half-life ahead of the newest time so far
+// (half-life.ts): a late point weighs less. Where the landmark rises, what was added up is faded by a power of two, which is
+// exact, so batches change no bit here either.
 
+import { assert } from '../support/index.ts';
 import { distanceBin, distanceBins } from './distance-histogram.ts';
+import { EventTimeWeights, type HalfLife, tooLateHalfLives } from './half-life.ts';
 import {
   type ClusterSums,
   clusterSums,
@@ -29,6 +35,10 @@ export interface DeltaBasis {
   /** k × dims, input units. */
   readonly reference: Float64Array;
   readonly scale: Float64Array;
+  /** Default: one that is no time. */
+  readonly halfLife?: HalfLife | undefined;
+  /** Where event time stands in the model; -1 when it has none. */
+  readonly landmarkMs?: number | undefined;
 }
 
 /** The statistics of a CentroidDelta message. Fresh arrays: the receiver owns them. */
@@ -45,6 +55,12 @@ export interface DeltaStatistics {
   readonly candidates: Float32Array;
   /** Two per candidate: its own weight, and the weight it stands for. */
   readonly candidateWeights: Float64Array;
+  /** Newest event time; -1 without any. */
+  readonly timestampMs: number;
+  /** What event time the weights are as of; -1 when the half-life is no time. */
+  readonly landmarkMs: number;
+  /** Later timestamps counted as this one; -1 when there was no such limit. */
+  readonly timestampCapMs: number;
 }
 
 export const candidatesPerDelta = 8;
@@ -55,24 +71,30 @@ export class DeltaAccumulator {
   readonly #salt: number;
   readonly #sums: ClusterSums;
   readonly #histogram: Float64Array;
-  /** k: see addUnseen. By itself, so that where a batch ends changes no bit. */
+  /** k: see #addUnseen. By itself, so that where a batch ends changes no bit. */
   readonly #unseen: Float64Array;
+  readonly #eventTime: EventTimeWeights | undefined;
   readonly #ranks = new Float64Array(candidatesPerDelta + 1).fill(Infinity);
   readonly #points: Float32Array;
   /** Two per candidate: its weight, and weight · squared distance. */
   readonly #masses = new Float64Array((candidatesPerDelta + 1) * 2);
   #worst = 0;
   #count = 0;
+  #timestampMs = -1;
+  #timestampCapMs = Infinity;
 
   /** Every kernel set gives the same bits. */
   constructor(basis: DeltaBasis, partition = 0, kernels: Kernels = referenceKernels) {
-    const { k, dims, reference, scale } = basis;
+    const { k, dims, reference, scale, halfLife, landmarkMs = -1 } = basis;
     this.#kernels = kernels;
     this.#basis = { k, dims, reference, inverseScale: scale.map((value) => 1 / value) };
     this.#salt = Math.imul(partition + 1, 0x9e3779b1);
     this.#sums = clusterSums(k, dims);
     this.#histogram = new Float64Array(k * distanceBins);
     this.#unseen = new Float64Array(k);
+    if (halfLife?.unit === 'ms') {
+      this.#eventTime = new EventTimeWeights(halfLife.value, landmarkMs);
+    }
     this.#points = new Float32Array((candidatesPerDelta + 1) * dims);
   }
 
@@ -81,11 +103,86 @@ export class DeltaAccumulator {
     return this.#count;
   }
 
+  /** Newest event time since the last `take`. */
+  get timestampMs(): number {
+    return this.#timestampMs;
+  }
+
+  /** Points since the last `take` that came so late that they count nothing. */
+  get tooLate(): number {
+    return this.#eventTime?.tooLate ?? 0;
+  }
+
+  /** Until the next `take`, later timestamps count as this one: a clock that is ahead must not age everything else. */
+  capTimestamps(timestampCapMs: number): void {
+    if (this.#eventTime === undefined) return;
+    this.#timestampCapMs = timestampCapMs;
+    this.#eventTime.capMs = timestampCapMs;
+  }
+
   /**
    * Adds n rows. @param values n × dims, input units. @param distances to the assigned centroid, model space.
-   * @param offsets of the source records, of one partition.
+   * @param offsets of the source records, of one partition. @param timestamps needed when the half-life is a time.
+   * @param partial the rows that lacked values and were filled by their centroid
    */
   add(
+    values: Float32Array,
+    weights: Float32Array,
+    labels: Int32Array,
+    distances: Float32Array,
+    offsets: Float64Array,
+    n: number,
+    timestamps?: Float64Array,
+    partial?: PartialRows,
+  ): void {
+    if (timestamps !== undefined) this.#noteTimes(timestamps, n);
+    const eventTime = this.#eventTime;
+    if (eventTime === undefined) {
+      this.#addRows(values, weights, labels, distances, offsets, n);
+      if (partial !== undefined) this.#addUnseen(partial, 0, n, weights, labels, distances);
+      return;
+    }
+    assert(timestamps !== undefined, 'points with a half-life in time have timestamps');
+    const { dims } = this.#basis;
+    for (let from = 0, to = 0; from < n; from = to) {
+      this.#fade(eventTime.raise(timestamps[from]!));
+      to = eventTime.weigh(weights, timestamps, from, n);
+      this.#addRows(
+        values.subarray(from * dims, to * dims),
+        eventTime.weights.subarray(from, to),
+        labels.subarray(from, to),
+        distances.subarray(from, to),
+        offsets.subarray(from, to),
+        to - from,
+      );
+      if (partial === undefined) continue;
+      this.#addUnseen(partial, from, to, eventTime.weights, labels, distances);
+    }
+  }
+
+  #noteTimes(timestamps: Float64Array, n: number): void {
+    for (let row = 0; row < n; row++) {
+      const timestampMs = Math.min(timestamps[row]!, this.#timestampCapMs);
+      if (timestampMs > this.#timestampMs) this.#timestampMs = timestampMs;
+    }
+  }
+
+  /** What was added up so far, as of a landmark so many half-lives later. */
+  #fade(halfLives: number): void {
+    if (halfLives === 0) return;
+    if (halfLives > tooLateHalfLives) {
+      this.#clearSums();
+      return;
+    }
+    const factor = 2 ** -halfLives;
+    scaleInPlace(this.#sums.column, factor);
+    scaleInPlace(this.#histogram, factor);
+    scaleInPlace(this.#unseen, factor);
+    scaleInPlace(this.#masses, factor);
+    scaleInPlace(this.#ranks, 1 / factor);
+  }
+
+  #addRows(
     values: Float32Array,
     weights: Float32Array,
     labels: Int32Array,
@@ -106,11 +203,13 @@ export class DeltaAccumulator {
   }
 
   /**
-   * Of rows just added that lacked values and were filled by their centroid: the part of the squared partial distance that
-   * stands for what was missing, so that Q is the sum of squared distances all the same.
+   * Of the rows from ≤ row < to that lacked values: the part of the squared partial distance that stands for what was missing,
+   * so that Q is the sum of squared distances all the same.
    */
-  addUnseen(
+  #addUnseen(
     { rows, present, count }: PartialRows,
+    from: number,
+    to: number,
     weights: Float32Array,
     labels: Int32Array,
     distances: Float32Array,
@@ -118,6 +217,7 @@ export class DeltaAccumulator {
     const { dims } = this.#basis;
     for (let i = 0; i < count; i++) {
       const row = rows[i]!;
+      if (row < from || row >= to) continue;
       const square = distances[row]! * distances[row]!;
       this.#unseen[labels[row]!]! += weights[row]! * square * (1 - present[i]! / dims);
     }
@@ -135,6 +235,9 @@ export class DeltaAccumulator {
       sumSquares: gather(squares, clusters, 1).map((q, i) => q + this.#unseen[clusters[i]!]!),
       distanceHistogram: gather(this.#histogram, clusters, distanceBins),
       ...this.#takeCandidates(),
+      timestampMs: this.#timestampMs,
+      landmarkMs: this.#eventTime?.landmarkMs ?? -1,
+      timestampCapMs: this.#timestampCapMs === Infinity ? -1 : this.#timestampCapMs,
     };
     this.#clear();
     return statistics;
@@ -176,13 +279,24 @@ export class DeltaAccumulator {
   }
 
   #clear(): void {
+    this.#clearSums();
+    this.#count = 0;
+    this.#timestampMs = -1;
+    this.capTimestamps(Infinity);
+    this.#eventTime?.restart();
+  }
+
+  #clearSums(): void {
     this.#sums.column.fill(0);
     this.#histogram.fill(0);
     this.#unseen.fill(0);
     this.#ranks.fill(Infinity);
     this.#worst = 0;
-    this.#count = 0;
   }
+}
+
+function scaleInPlace(numbers: Float64Array, factor: number): void {
+  for (let i = 0; i < numbers.length; i++) numbers[i]! *= factor;
 }
 
 function touchedIndices(weights: Float64Array): number[] {

@@ -7,6 +7,7 @@ import { distanceBins } from './distance-histogram.ts';
 import { referenceKernels } from './kernels/reference.ts';
 import { DeltaAccumulator, type DeltaStatistics } from './mini-batch.ts';
 import { OnlineModel, type OnlineOptions, type OnlineSnapshot } from './online-model.ts';
+import { inPoints } from './testing/streams.ts';
 
 /** Centroids in one dimension, without history unless weights are given. */
 function startAt(centroids: number[], weights = centroids.map(() => 0)): OnlineStart {
@@ -59,7 +60,7 @@ const batch = fc.array(coordinate, { minLength: 1, maxLength: 30 });
 describe('the fold', () => {
   it('halves the weight of a point after one half-life', () => {
     const start = startAt([0, 100]);
-    const model = OnlineModel.begin(start, { ...still, halfLife: 50 });
+    const model = OnlineModel.begin(start, { ...still, halfLife: inPoints(50) });
     model.fold(deltaOf(start, model.snapshot(), [1]));
     expect(model.snapshot().weights[0]).toBe(1);
     model.fold(deltaOf(start, model.snapshot(), new Array<number>(50).fill(101)));
@@ -70,7 +71,7 @@ describe('the fold', () => {
   it('gives weights and centroids their closed form', () => {
     fc.assert(
       fc.property(fc.array(batch, { minLength: 1, maxLength: 8 }), (batches) => {
-        const model = learn(startAt([0]), { ...still, halfLife: 20 }, batches);
+        const model = learn(startAt([0]), { ...still, halfLife: inPoints(20) }, batches);
         let after = batches.flat().length;
         let [weight, sum] = [0, 0];
         for (const points of batches) {
@@ -90,7 +91,7 @@ describe('the fold', () => {
     fc.assert(
       fc.property(coordinate, fc.array(batch, { maxLength: 10 }), (first, batches) => {
         const start = startAt([0, 1e4]);
-        const model = OnlineModel.begin(start, { ...still, halfLife: 10 });
+        const model = OnlineModel.begin(start, { ...still, halfLife: inPoints(10) });
         model.fold(deltaOf(start, model.snapshot(), [9990 + first / 10, 9991]));
         const before = model.snapshot().centroids[1];
         for (const points of batches) model.fold(deltaOf(start, model.snapshot(), points));
@@ -108,7 +109,7 @@ describe('the fold', () => {
         const random = new Random(seed);
         const points = partitionOf.map(() => random.normal() * 30);
         const start = startAt([-20, 0, 1e6, 20], [5, 5, 5, 5]);
-        const options = { ...still, halfLife: Infinity };
+        const options = { ...still, halfLife: inPoints(Infinity) };
         const single = OnlineModel.begin(start, options);
         const many = OnlineModel.begin(start, options);
         const version = single.snapshot();
@@ -128,14 +129,14 @@ describe('the fold', () => {
       fc.property(stops, fc.integer(), (stopAfter, seed) => {
         const random = new Random(seed);
         const start = startAt([-5, 0, 5]);
-        const options = { halfLife: 40 };
+        const options = { halfLife: inPoints(40) };
         const steady = OnlineModel.begin(start, options);
         let restarted = OnlineModel.begin(start, options);
         for (const [step, stops] of stopAfter.entries()) {
           const points = Array.from({ length: 20 }, () => random.normal() * (1 + step) * 3);
           const delta = deltaOf(start, steady.snapshot(), points, step * 20);
           expect(restarted.fold(delta)).toEqual(steady.fold(delta));
-          if (stops) restarted = OnlineModel.restore(restarted.records(), options);
+          if (stops) restarted = OnlineModel.restore(restarted.records());
         }
         expect(restarted.records()).toEqual(steady.records());
       }),
@@ -145,7 +146,7 @@ describe('the fold', () => {
 
   it('names every cluster whose record has changed, and no other when nothing acts', () => {
     const start = startAt([-10, 0, 10]);
-    const model = OnlineModel.begin(start, { halfLife: 30 });
+    const model = OnlineModel.begin(start, { halfLife: inPoints(30) });
     expect(model.takeChanged()).toEqual([0, 1, 2]);
     const kept = new Map([0, 1, 2].map((j) => [j, model.clusterRecord(j)]));
     const random = new Random(2);
@@ -159,7 +160,7 @@ describe('the fold', () => {
 
   it('keeps the sum of squares about the centroid, without cancelling, for any mean', () => {
     const start = { ...startAt([1e6]), reference: Float64Array.of(1e6) };
-    const model = OnlineModel.begin(start, { ...still, halfLife: Infinity });
+    const model = OnlineModel.begin(start, { ...still, halfLife: inPoints(Infinity) });
     model.fold(deltaOf(start, model.snapshot(), [1e6, 1e6 + 1, 1e6 + 2, 1e6 + 3]));
     expect(model.snapshot().centroids[0]).toBe(1e6 + 1.5);
     expect(model.snapshot().sumSquares[0]).toBe(5);
@@ -167,7 +168,7 @@ describe('the fold', () => {
 
   it('follows data that moves after ten million points', () => {
     const start = startAt([0], [1e7]);
-    const model = OnlineModel.begin(start, { halfLife: 1000 });
+    const model = OnlineModel.begin(start, { halfLife: inPoints(1000) });
     for (let step = 0; step < 100; step++) {
       model.fold(deltaOf(start, model.snapshot(), new Array<number>(100).fill(50)));
     }
@@ -177,13 +178,14 @@ describe('the fold', () => {
   it('does something else for every half-life', () => {
     const batches = [[1, 2, 3], [10], [4, 4]];
     const centroids = [1, 10, 100].map(
-      (halfLife) => learn(startAt([0]), { halfLife }, batches).snapshot().centroids[0],
+      (halfLife) =>
+        learn(startAt([0]), { halfLife: inPoints(halfLife) }, batches).snapshot().centroids[0],
     );
     expect(new Set(centroids).size).toBe(3);
   });
 
   it('takes a model over at no more weight than its half-life can hold', () => {
-    const model = OnlineModel.begin(startAt([0, 9], [3e6, 1e6]), { halfLife: 1000 });
+    const model = OnlineModel.begin(startAt([0, 9], [3e6, 1e6]), { halfLife: inPoints(1000) });
     const { weights } = model.snapshot();
     expect(weights[0]! + weights[1]!).toBeCloseTo(1000 / Math.LN2, 6);
     expect(weights[0]! / weights[1]!).toBeCloseTo(3, 12);
@@ -203,7 +205,7 @@ describe('the fold', () => {
     fc.assert(
       fc.property(batches, (steps) => {
         const start = startAt([-1, 0, 1]);
-        const model = OnlineModel.begin(start, { halfLife: 5 });
+        const model = OnlineModel.begin(start, { halfLife: inPoints(5) });
         for (const step of steps) {
           const points = step.map(({ x }) => x);
           const weights = step.map(({ w }) => w);

@@ -1,12 +1,15 @@
 // Online k-means with a half-life: the owner's state, folded delta by delta.
 //
-// A delta of m points is one step. Everything older is multiplied by D = 2^(−m/halfLife), then
+// A delta is one step of the clock: of its points by weight, of one batch, or to its event time, as the half-life is said in.
+// Everything older is multiplied by D = 2^(−step/halfLife), then
 //
 //     w ← D·w + n      S ← D·S + S′      Q ← D·Q + Q′      c = r + S/w
 //
 // which is mini-batch k-means with the learning rate n/w. r is the generation's reference, fixed. The sum of squares about
-// the centroid itself is Q − w·‖(c − r)/scale‖². Decay is lazy: a cluster remembers the clock (points folded so far) of its
+// the centroid itself is Q − w·‖(c − r)/scale‖². Decay is lazy: a cluster remembers the clock of its
 // last fold, so that one without new points keeps its centroid bit for bit while its weight fades.
+// In event time the clock is a landmark (half-life.ts): D is a whole power of two, a delta that comes late is faded by one,
+// and so order and batches change nothing but the rounding of sums.
 //
 // The state is a function of the start and the sequence of deltas, nothing else: same log, same bits, and `records` →
 // `restore` in between changes none. Where a centroid is of no use, lifecycle.ts puts it where the error is.
@@ -29,19 +32,35 @@ import {
 } from './cluster-state.ts';
 import { distanceBins } from './distance-histogram.ts';
 import {
+  defaultHalfLife,
+  type HalfLife,
+  type HalfLifeUnit,
+  landmarkAfter,
+  memoryOf,
+} from './half-life.ts';
+import {
   type LifecycleEvent,
   type LifecycleState,
   relocate,
   reportMoves,
   thinPool,
+  watchShares,
 } from './lifecycle.ts';
 import type { DeltaStatistics } from './mini-batch.ts';
 
 export interface OnlineOptions {
-  /** Points (by weight) after which a point counts half. Infinity: nothing is forgotten. Default 1000·k. */
-  readonly halfLife?: number | undefined;
+  /** Default 1000·k points. Infinitely many: nothing is forgotten. */
+  readonly halfLife?: HalfLife | undefined;
   /** False: centroids are never relocated. Default true. */
   readonly lifecycle?: boolean;
+}
+
+/** What a generation takes over from the one before, or from the points it was made of. */
+export interface OnlineHistory {
+  /** Newest event time; -1 when none is known: then the first delta says what time it is. */
+  readonly timestampMs?: number;
+  /** Most weight to begin with. Default: what a half-life in points remembers; for other units, all there is. */
+  readonly weightMax?: number;
 }
 
 /** The model as it stands: arrays for a Model, fresh, decayed to now. */
@@ -59,54 +78,74 @@ export interface OnlineRecords {
   readonly clusters: readonly Float64Array[];
 }
 
+const units: readonly HalfLifeUnit[] = ['points', 'batches', 'ms'];
+
 /** Share of a half-life between two looks at the lifecycle. */
 const checkEvery = 1 / 20;
+/** However few points a half-life holds, it is taken to hold so many for each cluster. */
+const pointsPerLookMin = 20;
 
 export class OnlineModel {
   readonly basis: OnlineBasis;
-  readonly halfLife: number;
+  readonly halfLife: HalfLife;
   readonly #lifecycle: boolean;
   readonly #clusters: ClusterState[];
   readonly #changed = new Set<number>();
   #pool: CandidatePool;
+  /** In the half-life's unit; in event time a landmark, -1 before any time is known. */
   #clock = 0;
+  #newestMs = -1;
+  /** By weight, folded in this generation. */
+  #points = 0;
   #patch = 0;
   #checkedAt = 0;
 
   private constructor(basis: OnlineBasis, options: OnlineOptions, clusters: ClusterState[]) {
     this.basis = basis;
     this.halfLife = options.halfLife ?? defaultHalfLife(basis.k);
-    assert(this.halfLife > 0, 'a half-life is positive');
+    assert(this.halfLife.value > 0, 'a half-life is positive');
     this.#lifecycle = options.lifecycle ?? true;
     this.#clusters = clusters;
     this.#pool = new CandidatePool(basis.dims);
   }
 
-  /** Patch 0 of a generation. Weights beyond what the half-life can remember are scaled down to it. */
-  static begin(start: OnlineStart, options: OnlineOptions = {}): OnlineModel {
+  /** Patch 0 of a generation. Weights beyond what can be remembered are scaled down to it. */
+  static begin(
+    start: OnlineStart,
+    options: OnlineOptions = {},
+    history: OnlineHistory = {},
+  ): OnlineModel {
     const { k, dims, mean, scale, reference, metric } = start;
     const basis = { k, dims, mean, scale, reference, metric };
     const halfLife = options.halfLife ?? defaultHalfLife(k);
     const total = start.weights.reduce((sum, weight) => sum + weight, 0);
-    const memory = halfLife / Math.LN2;
+    const memory =
+      halfLife.unit === 'points' ? memoryOf(halfLife) : (history.weightMax ?? Infinity);
     const factor = total > 0 ? Math.min(1, memory / total) : 1;
     const longFactor = total > 0 ? Math.min(1, (memory * longMemory) / total) : 1;
     const clusters = Array.from({ length: k }, (_, j) => clusterFrom(start, j, factor, longFactor));
     const model = new OnlineModel(basis, options, clusters);
+    if (halfLife.unit === 'ms') model.#beginTime(history.timestampMs ?? -1);
     for (let j = 0; j < k; j++) model.#changed.add(j);
     return model;
   }
 
   /** Goes on exactly where `records` were taken. */
-  static restore(records: OnlineRecords, options: OnlineOptions = {}): OnlineModel {
+  static restore(
+    records: OnlineRecords,
+    options: Omit<OnlineOptions, 'halfLife'> = {},
+  ): OnlineModel {
     const basis = basisFromRecord(records.basis);
+    const [unit, value, clock, newestMs, points, patch, checkedAt] = records.header;
+    const halfLife = { unit: units[unit!]!, value: value! };
     const clusters = records.clusters.map((record) => clusterFromRecord(record, basis.dims));
-    const model = new OnlineModel(basis, options, clusters);
-    const [clock, patch, checkedAt] = records.header;
+    const model = new OnlineModel(basis, { ...options, halfLife }, clusters);
     model.#clock = clock!;
+    model.#newestMs = newestMs!;
+    model.#points = points!;
     model.#patch = patch!;
     model.#checkedAt = checkedAt!;
-    model.#pool = CandidatePool.fromRecord(records.header.subarray(3), basis.dims);
+    model.#pool = CandidatePool.fromRecord(records.header.subarray(7), basis.dims);
     return model;
   }
 
@@ -116,19 +155,31 @@ export class OnlineModel {
   }
 
   /** Points, by weight, folded in this generation. */
-  get clock(): number {
-    return this.#clock;
+  get points(): number {
+    return this.#points;
+  }
+
+  /** What event time the state is as of; -1 when the half-life is no time, or none is known yet. */
+  get landmarkMs(): number {
+    return this.halfLife.unit === 'ms' ? this.#clock : -1;
+  }
+
+  /** What a next generation takes over. */
+  history(): OnlineHistory {
+    const weightMax = this.snapshot().weights.reduce((sum, weight) => sum + weight, 0);
+    return { timestampMs: this.#newestMs, weightMax };
   }
 
   /**
    * Folds one delta. @param madeAtPatch the patch of the model version it was made against: points given to a cluster that
    * has been relocated since go to its heir. @returns what happened to clusters, in order
    */
-  fold(delta: DeltaStatistics, madeAtPatch: number = this.#patch): LifecycleEvent[] {
+  fold(made: DeltaStatistics, madeAtPatch: number = this.#patch): LifecycleEvent[] {
     let points = 0;
-    for (const weight of delta.weights) points += weight;
-    this.#clock += points;
+    for (const weight of made.weights) points += weight;
+    this.#points += points;
     this.#patch += 1;
+    const delta = faded(made, this.#advance(made, points));
     for (let i = 0; i < delta.clusters.length; i++) this.#absorb(delta, i, madeAtPatch);
     if (!this.#lifecycle) return [];
     this.#pool.add(delta, this.#clock);
@@ -143,8 +194,9 @@ export class OnlineModel {
       sumSquares: new Float64Array(k),
       distanceHistogram: new Float64Array(k * distanceBins),
     };
+    const ahead = this.#landmarkAhead();
     for (const [j, cluster] of this.#clusters.entries()) {
-      const decay = this.#decaySince(cluster.foldedAt);
+      const decay = this.#decaySince(cluster.foldedAt) * ahead;
       snapshot.centroids.set(cluster.centroid, j * dims);
       snapshot.weights[j] = cluster.weight * decay;
       snapshot.sumSquares[j] = sumSquaresAboutCentroid(cluster, this.basis, j) * decay;
@@ -167,8 +219,9 @@ export class OnlineModel {
   }
 
   headerRecord(): Float64Array {
-    const head = [this.#clock, this.#patch, this.#checkedAt];
-    return Float64Array.from(head.concat(this.#pool.toRecord()));
+    const { unit, value } = this.halfLife;
+    const time = [this.#clock, this.#newestMs, this.#points, this.#patch, this.#checkedAt];
+    return Float64Array.from([units.indexOf(unit), value, ...time, ...this.#pool.toRecord()]);
   }
 
   clusterRecord(j: number): Float64Array {
@@ -181,6 +234,40 @@ export class OnlineModel {
       header: this.headerRecord(),
       clusters: this.#clusters.map((_, j) => this.clusterRecord(j)),
     };
+  }
+
+  /** Sets the clock to what it is with this delta. @returns what the delta has faded by since it was made */
+  #advance({ timestampMs, landmarkMs }: DeltaStatistics, points: number): number {
+    const { unit, value } = this.halfLife;
+    if (unit !== 'ms') {
+      this.#clock += unit === 'points' ? points : 1;
+      return 1;
+    }
+    if (landmarkMs < 0) return 1;
+    if (this.#clock < 0) this.#beginTime(timestampMs);
+    this.#clock = Math.max(this.#clock, landmarkMs);
+    this.#newestMs = Math.max(this.#newestMs, timestampMs);
+    return 2 ** ((landmarkMs - this.#clock) / value);
+  }
+
+  /** What there is counts as of this time. */
+  #beginTime(timestampMs: number): void {
+    this.#newestMs = timestampMs;
+    this.#clock = -1;
+    if (timestampMs < 0) return;
+    this.#clock = landmarkAfter(timestampMs, this.halfLife.value) * this.halfLife.value;
+    const decay = 1 / this.#landmarkAhead();
+    for (const [j, cluster] of this.#clusters.entries()) {
+      decayCluster(cluster, decay);
+      cluster.foldedAt = this.#clock;
+      this.#changed.add(j);
+    }
+  }
+
+  /** Event time's weights are kept as of the landmark and shown as of the newest time: this many times as much. */
+  #landmarkAhead(): number {
+    if (this.halfLife.unit !== 'ms' || this.#newestMs < 0) return 1;
+    return 2 ** ((this.#clock - this.#newestMs) / this.halfLife.value);
   }
 
   #absorb(delta: DeltaStatistics, i: number, madeAtPatch: number): void {
@@ -220,15 +307,26 @@ export class OnlineModel {
 
   #runLifecycle(): LifecycleEvent[] {
     const { k } = this.basis;
-    const span = Math.min(this.halfLife, defaultHalfLife(k));
-    const due = this.#clock - this.#checkedAt >= span * checkEvery;
+    const span = Math.min(this.#halfLifePoints(), defaultHalfLife(k).value);
+    const due = this.#points - this.#checkedAt >= span * checkEvery;
     const state = this.#lifecycleState(span);
     if (!due) {
       thinPool(state);
       return [];
     }
-    this.#checkedAt = this.#clock;
+    this.#checkedAt = this.#points;
+    watchShares(state);
     return [...relocate(state, 1 + Math.floor(k / 100)), ...reportMoves(state)];
+  }
+
+  /** So many points come in a half-life: said, or what the weights that are left add up to tells. */
+  #halfLifePoints(): number {
+    const { unit, value } = this.halfLife;
+    if (unit === 'points') return value;
+    let weight = 0;
+    for (const cluster of this.#clusters)
+      weight += cluster.weight * this.#decaySince(cluster.foldedAt);
+    return Math.max(weight * Math.LN2, pointsPerLookMin * this.basis.k);
   }
 
   #lifecycleState(restPoints: number): LifecycleState {
@@ -236,7 +334,7 @@ export class OnlineModel {
       basis: this.basis,
       clusters: this.#clusters,
       pool: this.#pool,
-      clock: this.#clock,
+      clock: this.#points,
       patch: this.#patch,
       restPoints,
       decaySince: (at) => this.#decaySince(at),
@@ -248,7 +346,7 @@ export class OnlineModel {
   }
 
   #decaySince(at: number): number {
-    return at === this.#clock ? 1 : 2 ** ((at - this.#clock) / this.halfLife);
+    return at === this.#clock ? 1 : 2 ** ((at - this.#clock) / this.halfLife.value);
   }
 
   #bringUpToDate(cluster: ClusterState): void {
@@ -259,6 +357,16 @@ export class OnlineModel {
   }
 }
 
-export function defaultHalfLife(k: number): number {
-  return 1000 * k;
+/** A delta as it counts now. Powers of two: nothing is rounded. */
+function faded(delta: DeltaStatistics, factor: number): DeltaStatistics {
+  if (factor === 1) return delta;
+  const scaled = (numbers: Float64Array) => numbers.map((value) => value * factor);
+  return {
+    ...delta,
+    weights: scaled(delta.weights),
+    sums: scaled(delta.sums),
+    sumSquares: scaled(delta.sumSquares),
+    distanceHistogram: scaled(delta.distanceHistogram),
+    candidateWeights: scaled(delta.candidateWeights),
+  };
 }

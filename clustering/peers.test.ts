@@ -10,7 +10,7 @@ import { fitFullBatch } from './full-batch.ts';
 import { referenceKernels as kernels } from './kernels/reference.ts';
 import { DeltaAccumulator, type DeltaStatistics } from './mini-batch.ts';
 import { OnlineModel } from './online-model.ts';
-import { mixture } from './testing/streams.ts';
+import { inPoints, mixture } from './testing/streams.ts';
 import { calinskiHarabasz } from './validity.ts';
 
 // What went wrong in other clusterers, each a test of what must not go wrong here. Some have theirs where the code is:
@@ -22,7 +22,8 @@ import { calinskiHarabasz } from './validity.ts';
 // | drops a record, keeps a weight undecayed              | online-model.test: closed form of weights and centroids        |
 // | a decay setting without effect                        | online-model.test: something else for every half-life          |
 // | one rescue at a time, twins equal in float32          | lifecycle.test: far centroids come back; a newborn differs     |
-// | "half-life" that is a learning rate                   | online-model.test: weight 0.5 after one half-life              |
+// | "half-life" that is a learning rate                   | half-life.test: counts half, in points, batches and event time |
+// | a record that comes late is dropped                   | half-life.test: event time is the same for any order           |
 // | an alarm without end, or of rises only, or too often  | drift/page-hinkley.test                                        |
 // | bins that depend on the current window                | quality.test: shares by reference centroid                     |
 // | a rate of 1/N that freezes                            | online-model.test: moves after ten million points              |
@@ -71,7 +72,7 @@ describe('of centroids', () => {
       fc.property(halfLives, fc.integer({ min: 1, max: 6 }), fc.integer(), (halfLife, p, seed) => {
         const random = new Random(seed);
         const start = startAt([-5, 5, 1000.25]);
-        const model = OnlineModel.begin(start, { halfLife, lifecycle: false });
+        const model = OnlineModel.begin(start, { halfLife: inPoints(halfLife), lifecycle: false });
         for (let epoch = 0; epoch < 20; epoch++) {
           const deltas: DeltaStatistics[] = [];
           for (let partition = 0; partition < p; partition++) {
@@ -114,7 +115,7 @@ describe('of centroids', () => {
   it('a cluster at the origin that holds two groups is split on the stream as well', () => {
     const random = new Random(3);
     const start = startAt([0, 500]);
-    const model = OnlineModel.begin(start, { halfLife: 500 });
+    const model = OnlineModel.begin(start, { halfLife: inPoints(500) });
     for (let epoch = 0; epoch < 60; epoch++) {
       const points = Array.from({ length: 100 }, (_, i) => (i % 2 ? 20 : -20) + random.normal());
       model.fold(deltaOf(start, model, points, 0));

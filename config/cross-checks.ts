@@ -1,6 +1,7 @@
 // What must hold between settings. Each rule names the setting to change first.
 
 import { existsSync } from 'node:fs';
+import { halfLifeMsMax, halfLifeOf } from './half-life.ts';
 import type { LoadedSettings, SettingFault } from './loaded-settings.ts';
 import { type SettingKey, type SettingValues, settings } from './settings.ts';
 
@@ -48,6 +49,14 @@ const rules: readonly Rule[] = [
     key: 'bootstrap.rows',
     broken: (values) => values['bootstrap.rows'] < values['model.k'],
     problem: (values) => `must be at least model.k (${values['model.k']})`,
+  },
+  {
+    key: 'model.half.life',
+    broken: (values) => {
+      const halfLife = halfLifeOf(values['model.half.life']);
+      return halfLife?.unit === 'ms' && halfLife.value > halfLifeMsMax;
+    },
+    problem: () => 'must be at most 36500 d',
   },
   {
     key: 'retrain.interval.ms',

@@ -2,6 +2,7 @@
 // The only place that reads the process environment. Knows nothing of what the settings are for.
 
 export { type EffectiveSetting, effectiveSettings } from './effective-settings.ts';
+export { type HalfLifeSetting, halfLifeOf } from './half-life.ts';
 export { kafkaBrokersOfEnvironment } from './kafka-brokers.ts';
 export { defaultSettingsFile, type LoadOptions, loadSettings } from './load-settings.ts';
 export type { GivenValue, LoadedSettings, Origin, SettingFault } from './loaded-settings.ts';

@@ -6,6 +6,7 @@ import { InvalidSettingError } from '../support/index.ts';
 import {
   effectiveSettings,
   environmentName,
+  halfLifeOf,
   type LoadOptions,
   loadSettings,
   type SettingFault,
@@ -63,14 +64,27 @@ test('a flag wins over the environment, the environment over the file, the file 
 
 test('nested and dotted keys of the file mean the same', () => {
   const nested = load({
-    file: written(
-      'nested.yaml',
-      'model: {k: 7, half: {life: {points: 5}}}\nmodel.features: [a, b]',
-    ),
+    file: written('nested.yaml', 'model: {k: 7, half: {life: 5 batches}}\nmodel.features: [a, b]'),
   });
   expect(nested.values['model.k']).toBe(7);
-  expect(nested.values['model.half.life.points']).toBe(5);
+  expect(nested.values['model.half.life']).toBe('5 batches');
   expect(nested.values['model.features']).toEqual(['a', 'b']);
+});
+
+test('a half-life has a number and a unit', () => {
+  const halfLife = (text: string) =>
+    halfLifeOf(load({ flags: [`model.half.life=${text}`] }).values['model.half.life']);
+  expect(halfLife('auto')).toBeUndefined();
+  expect(halfLife('20000 points')).toEqual({ unit: 'points', value: 20_000 });
+  expect(halfLife('50 batches')).toEqual({ unit: 'batches', value: 50 });
+  expect(halfLife('30 m')).toEqual({ unit: 'ms', value: 1_800_000 });
+  expect(halfLife('2d')).toEqual({ unit: 'ms', value: 172_800_000 });
+  for (const wrong of ['20000', '0 points', '-1 m', '1.5 h', '3 weeks', 'points', '40000 d']) {
+    expect(() => halfLife(wrong), wrong).toThrow(/model\.half\.life = .*(30 m, or auto|36500 d)/);
+  }
+  expect(() => load({ flags: ['model.half.life.points=5'] })).toThrow(
+    /did you mean model.half.life/,
+  );
 });
 
 test('every key can be set by its environment variable', () => {

@@ -11,7 +11,7 @@ interface Described<Value> {
 }
 
 export interface Setting<Value> extends Described<Value> {
-  readonly type: 'integer' | 'number' | 'boolean' | 'text' | 'choice' | 'list' | 'milliseconds';
+  readonly type: 'integer' | 'boolean' | 'text' | 'choice' | 'list' | 'milliseconds';
   /** Completes the sentence "must be …". */
   readonly allowed: string;
   /** Never printed, never taken from a flag; may come from a file named by `…_FILE`. */
@@ -33,22 +33,6 @@ export function integer(options: Described<number> & Range): Setting<number> {
 /** A duration. Kafka's way: a whole number of milliseconds, and a key that ends in ".ms". */
 export function milliseconds(options: Described<number> & Range): Setting<number> {
   return wholeNumber('milliseconds', ' of milliseconds', options);
-}
-
-export function number(options: Described<number> & Range): Setting<number> {
-  const { min, max = Number.MAX_VALUE, ...described } = options;
-  return {
-    ...described,
-    type: 'number',
-    allowed: `a number ${rangeText(options)}`,
-    secret: false,
-    jsonSchema: {
-      type: 'number',
-      minimum: min,
-      ...(options.max !== undefined && { maximum: max }),
-    },
-    parse: (raw) => inRange(toNumber(raw, /^-?\d+(\.\d+)?(e-?\d+)?$/i), min, max),
-  };
 }
 
 export function boolean(options: Described<boolean>): Setting<boolean> {

@@ -4,15 +4,8 @@
 // One dotted key has three spellings by one rule: `model.k: 7` in the file, MEANSTREAM_MODEL_K=7, --set model.k=7.
 
 import { hostname } from 'node:os';
-import {
-  choice,
-  integer,
-  list,
-  milliseconds,
-  number,
-  type Setting,
-  text,
-} from './setting-types.ts';
+import { halfLifeForms, halfLifePattern } from './half-life.ts';
+import { choice, integer, list, milliseconds, type Setting, text } from './setting-types.ts';
 
 const kafka = {
   'bootstrap.servers': list({
@@ -166,11 +159,12 @@ const model = {
     change: 'restart',
     says: 'Seed of every random choice; the same log and seed give the same model.',
   }),
-  'model.half.life.points': number({
-    default: 0,
-    min: 0,
+  'model.half.life': text({
+    default: 'auto',
+    pattern: halfLifePattern,
+    allowed: `${halfLifeForms}, or auto`,
     change: 'restart',
-    says: 'After this many points an old point counts half in its centroid; 0 is 1000 times `model.k`.',
+    says: 'After how much an old point counts half in its centroid, by points, by batches (commits of a task) or by event time; 1.44 times that much is remembered. `auto` is 1000 points for each cluster. From the next generation (bootstrap, retrain).',
   }),
   'bootstrap.rows': integer({
     default: 2_000,

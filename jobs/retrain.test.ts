@@ -122,6 +122,8 @@ async function publishParent(): Promise<Model> {
     offsets: {},
     deltaOffset: 1,
     quality: { meanSquaredDistance: 1, imbalance: 1 },
+    halfLife: { unit: 'points', value: 1000 },
+    landmarkMs: -1,
     codeVersion: 'test',
   };
   for (const version of ['1.0.0', 'current']) {

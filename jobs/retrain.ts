@@ -210,6 +210,8 @@ function candidate(parts: CandidateParts): { model: Model; idsKept: number } {
     offsets: Object.fromEntries(ranges.map(({ partition, from, to }) => [partition, { from, to }])),
     deltaOffset: -1,
     quality: { meanSquaredDistance, imbalance },
+    halfLife: parent.halfLife,
+    landmarkMs: parent.landmarkMs,
     codeVersion: options.codeVersion,
   };
   return { model, idsKept: oldOf.filter((old) => old >= 0).length };

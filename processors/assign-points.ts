@@ -33,6 +33,8 @@ export interface AssignPointsOptions {
   readonly k: number;
   readonly metric: Metric;
   readonly missing: MissingPolicy;
+  /** How far a timestamp may be ahead of this machine's clock before it counts as that far. */
+  readonly timestampSkewMsMax: number;
 }
 
 /** One transaction's work against one model version. */
@@ -51,10 +53,9 @@ const sampleBytesMax = 524_288;
 export class AssignPoints implements Processor<PointBatch> {
   #models!: ModelRegistry;
   #work: Work | undefined;
-  /** The range since the last flush, and its newest event time; empty when fromOffset is −1. */
+  /** The range since the last flush; empty when fromOffset is −1. */
   #fromOffset = -1;
   #nextOffset = -1;
-  #timestampMs = -1;
   #inTransaction = false;
   #sampledTo = -1;
   readonly #options: AssignPointsOptions;
@@ -77,11 +78,11 @@ export class AssignPoints implements Processor<PointBatch> {
     this.#inTransaction = false;
     const work = this.#work;
     if (work === undefined || this.#fromOffset < 0) return;
-    const about = this.#about(work.model, context.partition);
+    const about = this.#about(work, context.partition);
     const statistics = work.quality.take();
     this.#fromOffset = -1;
-    this.#timestampMs = -1;
     if (statistics.count === 0) return;
+    context.metrics.pointsTooLate.inc(work.delta.tooLate);
     send({ kind: 'delta', ...about, ...work.delta.take() }, context);
     const summary = encodeQuality({ ...about, ...statistics });
     context.output(topics.quality).append(context.currentSystemTimeMs(), shard, summary);
@@ -103,14 +104,10 @@ export class AssignPoints implements Processor<PointBatch> {
   #learn({ assigner, delta, quality }: Work, batch: PointBatch): void {
     const { weights, offsets, timestamps, n } = batch;
     const { points, labels, euclidean, partial } = assigner;
-    delta.add(points, weights, labels, euclidean, offsets, n);
-    delta.addUnseen(partial, weights, labels, euclidean);
+    delta.add(points, weights, labels, euclidean, offsets, n, timestamps, partial);
     quality.add(assigner, weights, offsets, n);
     if (this.#fromOffset < 0) this.#fromOffset = batch.fromOffset;
     this.#nextOffset = batch.nextOffset;
-    for (let row = 0; row < n; row += 1) {
-      if (timestamps[row]! > this.#timestampMs) this.#timestampMs = timestamps[row]!;
-    }
   }
 
   /** A newer model is taken only between transactions. Undefined while there is none. */
@@ -119,26 +116,35 @@ export class AssignPoints implements Processor<PointBatch> {
     const model = this.#models.current();
     if (model === undefined) return undefined;
     this.#inTransaction = true;
-    if (this.#work?.model === model) return this.#work;
-    const { kernels } = chooseKernels();
-    const before = this.#work;
-    this.#work = {
-      model,
-      assigner: new Assigner(model, kernels, before?.assigner),
-      encoder: new AssignmentEncoder(model),
-      delta: new DeltaAccumulator(model, context.partition, kernels),
-      quality: new QualityAccumulator(model, kernels, before?.quality),
-    };
+    if (this.#work?.model !== model) this.#work = this.#workAgainst(model, context.partition);
+    this.#work.delta.capTimestamps(this.#timestampMsMax(context));
     return this.#work;
   }
 
-  #about(model: Model, partition: number) {
+  #workAgainst(model: Model, partition: number): Work {
+    const { kernels } = chooseKernels();
+    const before = this.#work;
+    return {
+      model,
+      assigner: new Assigner(model, kernels, before?.assigner),
+      encoder: new AssignmentEncoder(model),
+      delta: new DeltaAccumulator(model, partition, kernels),
+      quality: new QualityAccumulator(model, kernels, before?.quality),
+    };
+  }
+
+  /** A clock that is ahead must not age all that other points have taught. */
+  #timestampMsMax(context: ProcessorContext): number {
+    return context.currentSystemTimeMs() + this.#options.timestampSkewMsMax;
+  }
+
+  #about({ model, delta }: Work, partition: number) {
     return {
       modelVersion: model.version,
       partition,
       fromOffset: this.#fromOffset,
       nextOffset: this.#nextOffset,
-      timestampMs: this.#timestampMs,
+      timestampMs: delta.timestampMs,
     };
   }
 
@@ -165,20 +171,29 @@ export class AssignPoints implements Processor<PointBatch> {
     let from = 0;
     while (from < batch.n && batch.offsets[from]! < this.#sampledTo) from += 1;
     for (; from < batch.n; from += rowsMax) {
-      send(sampleOf(batch, from, Math.min(from + rowsMax, batch.n)), context);
+      const to = Math.min(from + rowsMax, batch.n);
+      send(sampleOf(batch, from, to, this.#timestampMsMax(context)), context);
     }
     this.#sampledTo = Math.max(this.#sampledTo, batch.nextOffset);
   }
 }
 
-function sampleOf(batch: PointBatch, from: number, to: number): BootstrapSample {
+function sampleOf(
+  batch: PointBatch,
+  from: number,
+  to: number,
+  timestampMsMax: number,
+): BootstrapSample {
   const { partition, dims, n, features, offsets, timestamps, nextOffset } = batch;
   return {
     kind: 'sample',
     partition,
     fromOffset: offsets[from]!,
     nextOffset: to < n ? offsets[to]! : nextOffset,
-    timestampMs: timestamps.subarray(from, to).reduce((a, b) => Math.max(a, b), -1),
+    timestampMs: Math.min(
+      timestampMsMax,
+      timestamps.subarray(from, to).reduce((a, b) => Math.max(a, b), -1),
+    ),
     dims,
     features,
     values: batch.values.slice(from * dims, to * dims),

@@ -12,8 +12,9 @@ import {
   completePoints,
   countDistinct,
   distanceBins,
+  type HalfLife,
   type LifecycleEvent,
-  type OnlineBasis,
+  type OnlineModel,
 } from '../clustering/index.ts';
 import {
   type CentroidDelta,
@@ -51,7 +52,8 @@ export interface FoldCentroidsOptions {
   readonly metric: Metric;
   readonly missing: MissingPolicy;
   readonly seed: number;
-  readonly halfLifePoints: number;
+  /** Of generations that begin from now on; one that is there keeps its own. */
+  readonly halfLife: HalfLife;
   readonly bootstrapRows: number;
   readonly bootstrapWaitMs: number;
   readonly codeVersion: string;
@@ -79,13 +81,21 @@ export class FoldCentroids implements Processor<RecordBatch> {
   async open(context: ProcessorContext): Promise<void> {
     const store = context.store<KeyValueStore>('centroids');
     this.#models = context.store<ModelRegistry>('models');
-    this.#state = await FoldState.load(store, this.#options.halfLifePoints);
+    this.#state = await FoldState.load(store, this.#options.halfLife);
     this.#samples = await SampleBuffer.load(store);
+    if (this.#state.online !== undefined) this.#compareHalfLife(this.#state.online, context);
     if (this.#state.generation !== undefined) return;
     const cancel = context.schedule(bootstrapCheckMs, 'wall-clock', (nowMs) => {
       if (this.#state.generation !== undefined) cancel();
       else this.#seedAfterWaiting(nowMs, context);
     });
+  }
+
+  #compareHalfLife({ halfLife }: OnlineModel, context: ProcessorContext): void {
+    const next = this.#options.halfLife;
+    if (halfLife.unit === next.unit && halfLife.value === next.value) return;
+    const text = 'the generation keeps its half-life; model.half.life counts from the next retrain';
+    context.logger.info({ halfLife, next }, text);
   }
 
   process(batch: RecordBatch, context: ProcessorContext): void {
@@ -124,7 +134,7 @@ export class FoldCentroids implements Processor<RecordBatch> {
       context.metrics.deltasFolded.inc({ outcome: 'stale' });
       return;
     }
-    if (!fits(delta, online.basis)) {
+    if (!fits(delta, online)) {
       context.metrics.deltasFolded.inc({ outcome: 'invalid' });
       context.logger.error({ delta: delta.modelVersion }, 'a delta does not fit its model');
       return;
@@ -137,13 +147,15 @@ export class FoldCentroids implements Processor<RecordBatch> {
 
   /** A slot that is born anew gets an id nobody had before. */
   #report(event: LifecycleEvent, timestampMs: number, context: ProcessorContext): void {
-    const { type, slot, other, weight, gain, cost } = event;
+    const { type, slot, other, weight, gain, cost, within } = event;
     const modelVersion = this.#state.version!;
     const otherId = this.#state.clusterIds[other]!;
-    if (type === 'born') this.#state.mint(slot);
+    if (type === 'born' || type === 'split') this.#state.mint(slot);
     const clusterId = this.#state.clusterIds[slot]!;
     const details =
-      type === 'moved' ? { weight, distance: gain, radius: cost } : { weight, gain, cost, otherId };
+      type === 'moved'
+        ? { weight, distance: gain, radius: cost }
+        : { weight, gain, cost, otherId, ...(within !== undefined && { within }) };
     emit({ type, clusterId, modelVersion, timestampMs, details }, context);
   }
 
@@ -182,7 +194,9 @@ export class FoldCentroids implements Processor<RecordBatch> {
       missing,
       featureMeans: start.featureMeans,
     };
-    this.#state.begin(generation, start, { clusterIds, nextClusterNumber: k + 1, offsets: {} });
+    const membership = { clusterIds, nextClusterNumber: k + 1, offsets: {} };
+    const { timestampMs } = this.#samples;
+    this.#state.begin(generation, start, membership, { timestampMs });
     for (const sample of this.#samples.samples) this.#state.learned(sample);
     this.#samples.clear();
     this.#birth(context, this.#state.clusterIds, []);
@@ -266,9 +280,10 @@ function emit(event: ClusterEvent, context: ProcessorContext): void {
   context.output(topics.clusterEvents).append(nowMs, key, encodeClusterEvent(event));
 }
 
-function fits(delta: CentroidDelta, { k, dims }: OnlineBasis): boolean {
-  const { clusters, sums, distanceHistogram, candidates, candidateWeights } = delta;
+function fits(delta: CentroidDelta, { basis: { k, dims }, halfLife }: OnlineModel): boolean {
+  const { clusters, sums, distanceHistogram, candidates, candidateWeights, landmarkMs } = delta;
   return (
+    (halfLife.unit === 'ms' ? landmarkMs % halfLife.value === 0 : landmarkMs === -1) &&
     clusters.every((slot) => slot >= 0 && slot < k) &&
     sums.length === clusters.length * dims &&
     distanceHistogram.length === clusters.length * distanceBins &&

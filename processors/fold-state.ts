@@ -1,7 +1,12 @@
 // What the owner of a model remembers: the generation, the online model, who the clusters are, how far the logs have been
 // taken in. In memory while it works; `save` puts what changed into the task's store.
 
-import { OnlineModel, type OnlineStart } from '../clustering/index.ts';
+import {
+  type HalfLife,
+  type OnlineHistory,
+  OnlineModel,
+  type OnlineStart,
+} from '../clustering/index.ts';
 import type { BootstrapSample, CentroidDelta, Model, OffsetRange } from '../schemas/index.ts';
 import { CentroidStore, type KeyValueStore } from '../state-stores/index.ts';
 
@@ -38,7 +43,8 @@ const basisRow = 'basis';
 
 export class FoldState {
   readonly #store: CentroidStore<Header>;
-  readonly #halfLife: number;
+  /** Of generations that begin from now on. */
+  readonly #halfLife: HalfLife;
   generation: Generation | undefined;
   online: OnlineModel | undefined;
   clusterIds: string[] = [];
@@ -51,12 +57,12 @@ export class FoldState {
   #savedRows = new Set<string>();
   #basisSaved = false;
 
-  private constructor(store: CentroidStore<Header>, halfLife: number) {
+  private constructor(store: CentroidStore<Header>, halfLife: HalfLife) {
     this.#store = store;
     this.#halfLife = halfLife;
   }
 
-  static async load(store: KeyValueStore, halfLife: number): Promise<FoldState> {
+  static async load(store: KeyValueStore, halfLife: HalfLife): Promise<FoldState> {
     const state = new FoldState(new CentroidStore<Header>(store), halfLife);
     const saved = await state.#store.load();
     if (saved === undefined) return state;
@@ -73,7 +79,7 @@ export class FoldState {
     const basis = clusters.get(basisRow)!;
     const rows = state.clusterIds.map((id) => clusters.get(id)!);
     const records = { basis, header: header.online, clusters: rows };
-    state.online = OnlineModel.restore(records, { halfLife });
+    state.online = OnlineModel.restore(records);
     return state;
   }
 
@@ -83,9 +89,14 @@ export class FoldState {
   }
 
   /** A new generation in place of what was there. */
-  begin(generation: Generation, start: OnlineStart, membership: Membership): void {
+  begin(
+    generation: Generation,
+    start: OnlineStart,
+    membership: Membership,
+    history: OnlineHistory | undefined = this.online?.history(),
+  ): void {
     this.generation = generation;
-    this.online = OnlineModel.begin(start, { halfLife: this.#halfLife });
+    this.online = OnlineModel.begin(start, { halfLife: this.#halfLife }, history);
     this.clusterIds = [...membership.clusterIds];
     this.bornPatches = membership.clusterIds.map(() => 0);
     this.nextClusterNumber = membership.nextClusterNumber;

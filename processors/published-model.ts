@@ -35,6 +35,8 @@ export function modelOf(state: FoldState, codeVersion: string, createdAtMs: numb
     offsets: { ...offsets },
     deltaOffset,
     quality: { meanSquaredDistance, imbalance },
+    halfLife: online.halfLife,
+    landmarkMs: online.landmarkMs,
     codeVersion,
   };
 }

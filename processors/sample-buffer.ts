@@ -51,6 +51,11 @@ export class SampleBuffer {
     return this.#entries.map(({ sample }) => sample);
   }
 
+  /** Newest event time; -1 without samples. */
+  get timestampMs(): number {
+    return this.#entries.reduce((newest, { sample }) => Math.max(newest, sample.timestampMs), -1);
+  }
+
   get rows(): number {
     return this.#entries.reduce((sum, { sample }) => sum + sample.weights.length, 0);
   }

@@ -43,6 +43,8 @@ const model: Model = {
   offsets: { '0': { from: 0, to: 4_503_599_627_370_495 }, '12': { from: 3, to: 4 } },
   deltaOffset: -1,
   quality: { meanSquaredDistance: 0.5, imbalance: 1.25 },
+  halfLife: { unit: 'ms', value: 1_800_000 },
+  landmarkMs: 1_700_001_000_000,
   codeVersion: '0.1.0',
 };
 
@@ -53,6 +55,8 @@ const delta: CentroidDelta = {
   fromOffset: 10,
   nextOffset: 20,
   timestampMs: -1,
+  landmarkMs: 1_700_001_000_000,
+  timestampCapMs: -1,
   clusters: Int32Array.of(0, 5),
   weights: Float64Array.of(1.5, 2),
   sums: Float64Array.of(1, 2, 3, 4),

@@ -37,6 +37,7 @@ export {
   compareVersions,
   formatVersion,
   generationOf,
+  type HalfLife,
   type Metric,
   type MissingPolicy,
   type Model,

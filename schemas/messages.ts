@@ -12,6 +12,10 @@ export interface CentroidDelta {
   readonly nextOffset: number;
   /** Newest event time in it. */
   readonly timestampMs: number;
+  /** What event time its weights are as of: a multiple of the half-life. -1 when the half-life is no time. */
+  readonly landmarkMs: number;
+  /** In event time, later timestamps counted as this one: the task's own clock and what it may be off by; else -1. */
+  readonly timestampCapMs: number;
   /** Indices into the model's cluster list, touched clusters only, rising. */
   readonly clusters: Int32Array;
   /** Σ weight, per touched cluster (float64). */

@@ -10,6 +10,12 @@ export type Metric = 'euclidean' | 'cosine';
 export type MissingPolicy = 'reject' | 'mean' | 'partial';
 export type ModelOrigin = 'bootstrap' | 'online' | 'retrain' | 'import';
 
+/** After how much a point counts half; a batch is a delta. Fixed for a generation (clustering/half-life.ts). */
+export interface HalfLife {
+  readonly unit: 'points' | 'batches' | 'ms';
+  readonly value: number;
+}
+
 /** [from, to) of one `points` partition. */
 export interface OffsetRange {
   readonly from: number;
@@ -59,6 +65,9 @@ export interface Model {
   /** Next offset of `centroid-deltas` after what is folded in; −1 for a candidate. */
   readonly deltaOffset: number;
   readonly quality: ModelQuality;
+  readonly halfLife: HalfLife;
+  /** Where event time stands: weights in deltas made against this version begin as of here. -1 without event time. */
+  readonly landmarkMs: number;
   readonly codeVersion: string;
 }
 

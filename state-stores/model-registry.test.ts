@@ -34,6 +34,8 @@ function modelOf(version: string): Model {
     offsets: { 0: { from: 0, to: 10 } },
     deltaOffset: 7,
     quality: { meanSquaredDistance: 1, imbalance: 1 },
+    halfLife: { unit: 'points', value: 1000 },
+    landmarkMs: -1,
     codeVersion: '0.1.0',
   };
 }

@@ -14,6 +14,10 @@ export class Metrics {
     ['topic'],
   );
   readonly pointsAssigned = this.#counter('points_assigned_total', 'Points given a cluster.');
+  readonly pointsTooLate = this.#counter(
+    'points_too_late_total',
+    'Points more than 50 half-lives late in event time: assigned, but of no weight.',
+  );
   readonly deadLetters = this.#counter(
     'dead_letters_total',
     'Records sent to dead-letters, by reason.',

@@ -76,7 +76,7 @@ describe('a retrain while points flow', () => {
       k,
       scaling: true,
       seed: 1,
-      halfLifePoints: 1000 * k,
+      halfLife: { unit: 'points', value: 1000 * k },
     } as const;
     expect(judge(logs, options).findings).toEqual([]);
   }, 120_000);

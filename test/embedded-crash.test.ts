@@ -42,7 +42,7 @@ describe(`kill -9 in the middle of ${pointsTotal} points (seed ${seed})`, () => 
       k: 6,
       scaling: true,
       seed: 1,
-      halfLifePoints: 6_000,
+      halfLife: { unit: 'points', value: 6_000 },
     });
   }, 180_000);
 

@@ -214,7 +214,7 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
   it('learned what the oracle works out from the logs, bit for bit', () => {
     const { k, seed } = model;
     const verdict = judge(logs, {
-      ...{ format: 'json', scaling: true, halfLifePoints: 1_000 * k },
+      ...{ format: 'json', scaling: true, halfLife: { unit: 'points', value: 1_000 * k } },
       ...{ k, seed },
     });
     expect(verdict.findings).toEqual([]);

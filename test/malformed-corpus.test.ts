@@ -31,7 +31,8 @@ async function pipeline(
 ): Promise<TopologyTestDriver> {
   const topology = clusteringTopology({
     model: {
-      ...{ k, dimensions: 2, features, scaling: 'none', seed: 1, halfLifePoints: Infinity },
+      ...{ k, dimensions: 2, features, scaling: 'none', seed: 1 },
+      halfLife: { unit: 'points', value: Infinity },
       ...space,
     },
     bootstrap: { rows: 4, waitMs: 0 },

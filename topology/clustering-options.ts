@@ -7,6 +7,7 @@ import type {
   FoldCentroidsOptions,
 } from '../processors/index.ts';
 import {
+  type HalfLife,
   type Metric,
   type MissingPolicy,
   type PointDecoderOptions,
@@ -29,8 +30,8 @@ export interface ClusteringOptions {
     /** Default auto: standard for euclidean, none for cosine, which does not go with standard. */
     readonly scaling?: 'auto' | 'standard' | 'none' | undefined;
     readonly seed: number;
-    /** Default 1000·k. */
-    readonly halfLifePoints?: number | undefined;
+    /** Default 1000·k points. */
+    readonly halfLife?: HalfLife | undefined;
   };
   readonly bootstrap: {
     readonly rows: number;
@@ -73,7 +74,7 @@ export function compileClusteringOptions(given: ClusteringOptions): CompiledClus
   };
   return {
     decode: { decoder, dimensions, features, metric, missing },
-    assign: { k: model.k, metric, missing },
+    assign: { k: model.k, metric, missing, timestampSkewMsMax: decoder.timestampSkewMsMax },
     fold: {
       k: model.k,
       dimensions,
@@ -81,7 +82,7 @@ export function compileClusteringOptions(given: ClusteringOptions): CompiledClus
       metric,
       missing,
       seed: model.seed,
-      halfLifePoints: model.halfLifePoints ?? 1000 * model.k,
+      halfLife: model.halfLife ?? { unit: 'points', value: 1000 * model.k },
       bootstrapRows: bootstrap.rows,
       bootstrapWaitMs: bootstrap.waitMs,
       codeVersion,
@@ -91,7 +92,7 @@ export function compileClusteringOptions(given: ClusteringOptions): CompiledClus
 }
 
 function faultsOf({ model, bootstrap, points }: ClusteringOptions): string[] {
-  const { k, dimensions, features = [], halfLifePoints } = model;
+  const { k, dimensions, features = [], halfLife } = model;
   const faults: string[] = [];
   const check = (valid: boolean, fault: string) => valid || faults.push(fault);
   check(Number.isInteger(k) && k >= 1, `model.k is ${k}; it must be a whole number above 0.`);
@@ -114,8 +115,11 @@ function faultsOf({ model, bootstrap, points }: ClusteringOptions): string[] {
     );
   }
   check(new Set(features).size === features.length, 'model.features has a name twice.');
-  if (halfLifePoints !== undefined) {
-    check(halfLifePoints > 0, `model.half.life.points is ${halfLifePoints}; it must be above 0.`);
+  if (halfLife !== undefined) {
+    const { unit, value } = halfLife;
+    check(value > 0, `model.half.life is ${value} ${unit}; it must be above 0.`);
+    const whole = unit !== 'ms' || Number.isSafeInteger(value);
+    check(whole, `model.half.life is ${value} ms; it must be a whole number of milliseconds.`);
   }
   check(bootstrap.rows >= 1, `bootstrap.rows is ${bootstrap.rows}; it must be at least 1.`);
   check(bootstrap.waitMs >= 0, `bootstrap.wait.ms is ${bootstrap.waitMs}; it must be at least 0.`);

@@ -27,7 +27,7 @@ const centres = [
 ];
 
 const options: ClusteringOptions = {
-  model: { k, seed: 7, halfLifePoints: 500 },
+  model: { k, seed: 7, halfLife: { unit: 'points', value: 500 } },
   bootstrap: { rows: 60, waitMs: 5_000 },
   points: { format: 'json', bytesMax: 10_000 },
   codeVersion: 'test',
@@ -71,13 +71,13 @@ async function verdict(changes: Partial<ClusteringOptions['model']> = {}): Promi
     centroidDeltas: await all(topics.centroidDeltas),
     models: await all(topics.models),
   });
-  const { seed, halfLifePoints } = { ...options.model, ...changes };
+  const { seed, halfLife } = { ...options.model, ...changes };
   const judged = judge(logs, {
     format: 'json',
     k,
     scaling: true,
     seed,
-    halfLifePoints: halfLifePoints!,
+    halfLife: halfLife!,
   });
   const stored = await new CentroidStore<{ online: Float64Array; clusterIds: string[] }>(
     driver.store('centroids'),
@@ -250,7 +250,7 @@ describe('a crash', () => {
 
 describe('learning', () => {
   it('moves a centroid to where points of a new kind are, under a new id', async () => {
-    await start({ model: { ...options.model, halfLifePoints: 2_000 } }, 3);
+    await start({ model: { ...options.model, halfLife: { unit: 'points', value: 2_000 } } }, 3);
     const random = new Random(11);
     await driver.pipe(topics.points, points(random, 600));
     await driver.run();
@@ -269,7 +269,7 @@ describe('learning', () => {
     );
     expect(events.map(({ type, clusterId }) => `${clusterId} ${type}`)).toContain('c4 born');
     expect(current()?.clusterIds).toContain('c4');
-    expect((await verdict({ halfLifePoints: 2_000 })).findings).toEqual([]);
+    expect((await verdict({ halfLife: { unit: 'points', value: 2_000 } })).findings).toEqual([]);
   });
 
   it('leaves out the deltas of another generation and those that fit no model, and counts them', async () => {
@@ -279,6 +279,7 @@ describe('learning', () => {
     const before = current()!;
     const delta: CentroidDelta = {
       ...{ kind: 'delta', modelVersion: '0.9.3', partition: 0, fromOffset: 0, nextOffset: 1 },
+      ...{ landmarkMs: -1, timestampCapMs: -1 },
       ...{ timestampMs: 1, clusters: Int32Array.of(9), weights: Float64Array.of(1) },
       ...{ sums: Float64Array.of(1, 2), sumSquares: Float64Array.of(1) },
       ...{ distanceHistogram: new Float64Array(64), candidates: new Float32Array(0) },
@@ -325,6 +326,112 @@ describe('a transaction', () => {
     expect(letters.map((it) => headerOf(it, 'meanstream.reason'))).toEqual(
       Array(50).fill('wrong_length'),
     );
+  });
+});
+
+describe('a half-life in event time', () => {
+  const minute = 60_000;
+  const first = 1_699_990_000_000;
+  const model = { ...options.model, halfLife: { unit: 'ms', value: 10 * minute } } as const;
+
+  /** One a second, each up to `lateMsMax` late. */
+  function stream(random: Random, from: number, count: number, lateMsMax: number) {
+    return points(random, count).map(({ key, value }, i) => {
+      const { vector } = JSON.parse(value) as { vector: number[] };
+      const timestamp = first + (from + i) * 1_000 - random.below(lateMsMax + 1);
+      return { key, value: JSON.stringify({ vector, timestamp }) };
+    });
+  }
+
+  it.each([1, 2, 3])(
+    'is recomputed bit for bit: late points, crashes, a new cluster (seed %i)',
+    async (seed) => {
+      await start({ model }, 3);
+      const random = new Random(seed);
+      for (let step = 0; step < 20; step++) {
+        const strange = { key: `s${step}`, value: '' };
+        const some = stream(random, step * 150, 150, 40 * minute);
+        for (let i = 0; step > 6 && i < 40; i++) {
+          const timestamp = first + (step * 150 + i) * 1_000;
+          const vector = [80 + random.normal(), random.normal()];
+          some.push({ ...strange, value: JSON.stringify({ vector, timestamp }) });
+        }
+        some.push({ key: 'old', value: JSON.stringify({ vector: [1, 1], timestamp: first / 2 }) });
+        await driver.pipe(topics.points, some);
+        for (let i = 0; i < 4; i++) {
+          await driver.process(random.below(6));
+          if (random.below(3) === 0) await driver.commit();
+        }
+        if (random.below(4) === 0) await driver.crash();
+      }
+      await driver.run();
+      const judged = await verdict(model);
+      expect(judged.findings).toEqual([]);
+      expect(judged.deltas).toBeGreaterThan(20);
+      expect(current()!.landmarkMs % (10 * minute)).toBe(0);
+      const { values } = await driver.metrics.pointsTooLate.get();
+      expect(values[0]!.value).toBeGreaterThan(0);
+      const events = (await driver.read(topics.clusterEvents)).map((it) =>
+        decodeClusterEvent(it.value!),
+      );
+      expect(events.map(({ clusterId }) => clusterId)).toContain('c4');
+    },
+  );
+
+  it('lets a late point weigh less than one in time, and a retrained model begin where time stands', async () => {
+    await start({ model }, 1);
+    await driver.pipe(topics.points, stream(new Random(1), 0, 300, 0));
+    await driver.run();
+    const weightOf = () => current()!.weights.reduce((sum, weight) => sum + weight, 0);
+    const at = (timestamp: number) => ({ value: JSON.stringify({ vector: [0, 0], timestamp }) });
+    const before = weightOf();
+    const newest = first + 299_000;
+    await driver.pipe(topics.points, at(newest));
+    await driver.run();
+    const inTime = weightOf();
+    await driver.pipe(topics.points, at(newest - 20 * minute));
+    await driver.run();
+    expect(inTime - before).toBeCloseTo(1, 5);
+    expect(weightOf() - inTime).toBeCloseTo(0.25, 5);
+
+    const candidate = candidateOf(current()!, '1.1.0');
+    await driver.pipe(topics.models, { key: modelKey('1.1.0'), value: encodeModel(candidate) });
+    await promote('1.1.0');
+    await driver.run();
+    expect(current()?.landmarkMs).toBe(candidate.landmarkMs);
+    await driver.pipe(topics.points, stream(new Random(2), 300, 300, minute));
+    await driver.run();
+    expect(current()?.version).toMatch(/^1\.1\.[1-9]/);
+    expect((await verdict(model)).findings).toEqual([]);
+  });
+
+  it('takes a time far ahead of the clock for as far ahead as clocks may be', async () => {
+    await start({ model }, 1);
+    await driver.pipe(topics.points, stream(new Random(1), 0, 300, 0));
+    await driver.run();
+    const wrong = { value: '[0,0]', timestamp: driver.clock.nowMs() + 10 * 365 * 86_400_000 };
+    await driver.pipe(topics.points, wrong);
+    await driver.run();
+    const skewMs = 3_600_000;
+    expect(current()!.landmarkMs).toBeLessThanOrEqual(driver.clock.nowMs() + skewMs + 10 * minute);
+    expect((await verdict(model)).findings).toEqual([]);
+  });
+});
+
+describe('a half-life in batches', () => {
+  it('is recomputed bit for bit, however commits fall', async () => {
+    const model = { ...options.model, halfLife: { unit: 'batches', value: 6 } } as const;
+    await start({ model }, 2);
+    const random = new Random(5);
+    for (let step = 0; step < 15; step++) {
+      await driver.pipe(topics.points, points(random, 20 + random.below(100), step));
+      await driver.process(random.below(6));
+      if (random.below(2) === 0) await driver.commit();
+      if (random.below(5) === 0) await driver.crash();
+    }
+    await driver.run();
+    expect((await verdict(model)).findings).toEqual([]);
+    expect(current()?.halfLife).toEqual({ unit: 'batches', value: 6 });
   });
 });
 

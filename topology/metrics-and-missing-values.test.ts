@@ -13,10 +13,10 @@ import { type ClusteringOptions, clusteringTopology } from './index.ts';
 
 const k = 3;
 const seed = 7;
-const halfLifePoints = 500;
+const halfLifeDefault = { unit: 'points', value: 500 } as const;
 const nan = Number.NaN;
 
-type Space = Pick<ClusteringOptions['model'], 'metric' | 'missing'>;
+type Space = Pick<ClusteringOptions['model'], 'metric' | 'missing' | 'halfLife'>;
 
 let driver: TopologyTestDriver;
 
@@ -24,7 +24,7 @@ afterEach(() => driver?.close());
 
 async function start(space: Space) {
   const topology = clusteringTopology({
-    model: { k, seed, halfLifePoints, ...space },
+    model: { k, seed, halfLife: halfLifeDefault, ...space },
     bootstrap: { rows: 60, waitMs: 5_000 },
     points: { format: 'json', bytesMax: 10_000 },
     codeVersion: 'test',
@@ -65,9 +65,9 @@ async function logs() {
 }
 
 async function verdict(space: Space) {
-  const { metric = 'euclidean', missing = 'reject' } = space;
+  const { metric = 'euclidean', missing = 'reject', halfLife = halfLifeDefault } = space;
   const scaling = metric === 'euclidean';
-  const options = { format: 'json', k, scaling, seed, halfLifePoints, metric, missing } as const;
+  const options = { format: 'json', k, scaling, seed, halfLife, metric, missing } as const;
   const judged = judge(await logs(), options);
   const store = new CentroidStore<{ online: Float64Array; clusterIds: string[] }>(
     driver.store('centroids'),
@@ -86,11 +86,14 @@ const spaces: readonly (Space & { gaps: boolean })[] = [
   { metric: 'euclidean', missing: 'mean', gaps: true },
   { metric: 'euclidean', missing: 'partial', gaps: true },
   { metric: 'euclidean', missing: 'reject', gaps: true },
+  { metric: 'euclidean', missing: 'partial', gaps: true, halfLife: { unit: 'ms', value: 40 } },
+  { metric: 'cosine', missing: 'mean', gaps: true, halfLife: { unit: 'ms', value: 40 } },
 ];
 
-describe.each(spaces)('$metric, $missing, gaps: $gaps', ({ metric, missing, gaps }) => {
+describe.each(spaces)('$metric, $missing, gaps: $gaps, $halfLife', ({ gaps, ...space }) => {
+  const { metric, missing = 'reject' } = space;
+
   it('every assignment, delta and model is what the oracle computes, through crashes', async () => {
-    const space = { metric, missing };
     await start(space);
     const random = new Random(5);
     for (let step = 0; step < 8; step++) {

@@ -3,10 +3,15 @@
 import { Random } from '../../support/index.ts';
 import { Assigner } from '../assigner.ts';
 import { bootstrapModel } from '../bootstrap.ts';
+import type { HalfLife } from '../half-life.ts';
 import { referenceKernels } from '../kernels/reference.ts';
 import { DeltaAccumulator } from '../mini-batch.ts';
 import { OnlineModel } from '../online-model.ts';
 import { QualityAccumulator, type QualityStatistics } from '../quality-accumulator.ts';
+
+export function inPoints(value: number): HalfLife {
+  return { unit: 'points', value };
+}
 
 export interface Points {
   readonly n: number;

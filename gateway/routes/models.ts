@@ -47,7 +47,9 @@ export function modelRoutes(models: ModelsView, events: RecentView<ClusterEvent>
         if (model === undefined || cluster === undefined) {
           throw missing(`cluster ${params.id}`, '/v1/clusters');
         }
-        const past = events.messages().filter(({ clusterId }) => clusterId === params.id);
+        const past = events
+          .messages()
+          .filter((event) => [event.clusterId, event.details.otherId].includes(params.id!));
         const { features } = model;
         return json({ modelVersion: model.version, ...cluster, features, events: past });
       },

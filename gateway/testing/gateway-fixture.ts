@@ -140,6 +140,8 @@ export function modelOf(centroids: readonly (readonly number[])[], version = '1.
     offsets: { 0: { from: 0, to: 10 } },
     deltaOffset: 0,
     quality: { meanSquaredDistance: 1, imbalance: 1 },
+    halfLife: { unit: 'points', value: 1000 },
+    landmarkMs: -1,
     codeVersion: 'test',
   };
 }

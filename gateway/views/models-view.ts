@@ -1,6 +1,7 @@
 // The models topic as a table, and how models and clusters are written as JSON.
 
 import type { Broker } from '../../broker/index.ts';
+import { memoryOf } from '../../clustering/index.ts';
 import { type Model, topics } from '../../schemas/index.ts';
 import { ModelRegistry } from '../../state-stores/index.ts';
 import type { Clock, Logger } from '../../support/index.ts';
@@ -72,6 +73,7 @@ export function modelDetail(model: Model, aliases: readonly string[]): Record<st
     ...modelSummary(model, aliases),
     features: model.features,
     seed: model.seed,
+    halfLife: { ...model.halfLife, memory: memoryOf(model.halfLife) },
     codeVersion: model.codeVersion,
     deltaOffset: model.deltaOffset,
     scaler: { mean: [...model.mean], scale: [...model.scale] },

@@ -13,6 +13,7 @@ import {
   bootstrapModel,
   chooseKernels,
   DeltaAccumulator,
+  type HalfLife,
   type Kernels,
   OnlineModel,
   type OnlineRecords,
@@ -55,7 +56,7 @@ export interface OracleOptions {
   /** Default: reject. */
   readonly missing?: Model['missing'];
   readonly seed: number;
-  readonly halfLifePoints: number;
+  readonly halfLife: HalfLife;
   readonly kernels?: Kernels;
 }
 
@@ -175,7 +176,8 @@ class Oracle {
       const due = until < 0 ? rest : rest.slice(0, until);
       at += due.length;
       if (folding !== undefined) for (const { message } of due) fold(folding, message);
-      if (generationOf(model.version) !== folding?.generation) folding = this.#begin(model);
+      if (generationOf(model.version) !== folding?.generation)
+        folding = this.#begin(model, folding?.online);
       if (folding === undefined) return undefined;
       this.#compareModel(name, model, folding);
     }
@@ -189,7 +191,7 @@ class Oracle {
     const { partition, fromOffset, nextOffset } = delta;
     const accumulator = new DeltaAccumulator(model, partition);
     const assigner = new Assigner(model, this.#kernels);
-    let timestampMs = -1;
+    if (delta.timestampCapMs >= 0) accumulator.capTimestamps(delta.timestampCapMs);
     for (const record of this.#pointsOf.get(partition) ?? []) {
       if (record.offset < fromOffset || record.offset >= nextOffset) continue;
       const point = plainPoint(record, model, this.#options.format);
@@ -205,12 +207,11 @@ class Oracle {
       }
       this.#assignments.delete(at);
       const { values, weight } = point;
-      timestampMs = Math.max(timestampMs, point.timestampMs);
       assigner.assign(values, 1);
       const { labels, distances, margins, outlierScores, euclidean, points, partial } = assigner;
       const [weights, offsets] = [Float32Array.of(weight), Float64Array.of(record.offset)];
-      accumulator.add(points, weights, labels, euclidean, offsets, 1);
-      accumulator.addUnseen(partial, weights, labels, euclidean);
+      const timestamps = Float64Array.of(point.timestampMs);
+      accumulator.add(points, weights, labels, euclidean, offsets, 1, timestamps, partial);
       const expected: Assignment = {
         key: record.key === null ? null : keyText(record.key),
         clusterId: model.clusterIds[labels[0]!]!,
@@ -226,19 +227,22 @@ class Oracle {
     }
     if (accumulator.count === 0) this.#find(`${nameOf(delta)} covers no points`);
     const { kind, modelVersion } = delta;
-    const about = { kind, modelVersion, partition, fromOffset, nextOffset, timestampMs };
+    const about = { kind, modelVersion, partition, fromOffset, nextOffset };
     this.#compare(nameOf(delta), delta, { ...about, ...accumulator.take() });
   }
 
-  #begin(model: Model): Folding | undefined {
-    const { version, clusterIds, nextClusterNumber, offsets } = model;
+  #begin(model: Model, before: OnlineModel | undefined): Folding | undefined {
+    const { version, clusterIds, nextClusterNumber, offsets, deltaOffset } = model;
     const start = model.origin === 'bootstrap' ? this.#seeded(model) : this.#candidate(version);
     if (start === undefined || parseVersion(version).patch !== 0) {
       this.#find(`generation ${generationOf(version)} has no recorded beginning`);
       return undefined;
     }
     const { missing, featureMeans } = start;
-    const online = OnlineModel.begin(start, { halfLife: this.#options.halfLifePoints });
+    const samples = samplesBefore(this.#logs, deltaOffset);
+    const timestampMs = Math.max(-1, ...samples.map((sample) => sample.timestampMs));
+    const history = model.origin === 'bootstrap' ? { timestampMs } : before?.history();
+    const online = OnlineModel.begin(start, { halfLife: this.#options.halfLife }, history);
     return {
       generation: generationOf(version),
       online,
@@ -270,10 +274,12 @@ class Oracle {
     this.modelsChecked += 1;
     const { online, clusterIds, nextClusterNumber, offsets } = folding;
     const { mean, scale, reference, metric } = online.basis;
+    const { halfLife, landmarkMs } = online;
     const what = `model ${model.version} under "${name}" at delta offset ${model.deltaOffset}`;
     this.#compare(what, model, {
       version: `${folding.generation}.${online.patch}`,
       ...online.snapshot(),
+      ...{ halfLife, landmarkMs },
       ...{ mean, scale, reference, metric, clusterIds, nextClusterNumber, offsets },
       ...{ missing: folding.missing, featureMeans: folding.featureMeans },
     });
@@ -311,7 +317,8 @@ function fold(folding: Folding, message: LearningMessage): void {
   if (generationOf(modelVersion) !== folding.generation) return;
   const events = folding.online.fold(message, parseVersion(modelVersion).patch);
   for (const { type, slot } of events) {
-    if (type === 'born') folding.clusterIds[slot] = `c${folding.nextClusterNumber++}`;
+    if (type === 'born' || type === 'split')
+      folding.clusterIds[slot] = `c${folding.nextClusterNumber++}`;
   }
   const { from, to } = folding.offsets[partition] ?? { from: fromOffset, to: nextOffset };
   folding.offsets[partition] = { from: Math.min(from, fromOffset), to: Math.max(to, nextOffset) };
