@@ -13,6 +13,7 @@ import { eventually, MeanstreamProcess, run } from './meanstream-process.ts';
 
 export type Settings = Readonly<Record<string, string | number>>;
 
+const startMsMax = 90_000;
 /** What `topics.partitions` is by default. */
 const partitions = 4;
 /** The topics the group reads; a deployment is drained when its offsets are at their ends. */
@@ -161,7 +162,7 @@ export class DeployedProcessor {
 
   /** Resolves once it has joined the group. */
   async url(): Promise<string> {
-    return (await this.process.waitFor(/"health":"(http:[^"]+)\/readyz"/))[1]!;
+    return (await this.process.waitFor(/"health":"(http:[^"]+)\/readyz"/, startMsMax))[1]!;
   }
 
   /** What /readyz answers: 200 or 503. */

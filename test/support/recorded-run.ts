@@ -25,9 +25,16 @@ export const productStores = [
   ['detect-drift_0', 'drift'],
 ] as const;
 
+/** Java gives up when no record came for this long; on a busy machine that may be before the first one. */
+const idleMs = 6_000;
+const idleMsBusy = 60_000;
+
 export async function readRun({ kafka, broker }: KafkaDeployment): Promise<RecordedRun> {
-  const judged = async (topic: string) =>
-    asDumped(await readWithJava(kafka.libsDir, kafka.bootstrapServers, topic, 6_000));
+  const judged = async (topic: string) => {
+    const read = (ms: number) => readWithJava(kafka.libsDir, kafka.bootstrapServers, topic, ms);
+    const [records, ours] = await Promise.all([read(idleMs), dumpTopic(broker, topic)]);
+    return asDumped(records.length < ours.length ? await read(idleMsBusy) : records);
+  };
   const [assignments, deadLetters, points, centroidDeltas, models] = await Promise.all([
     judged(topics.assignments),
     judged(topics.deadLetters),
