@@ -6,6 +6,7 @@ import { Field, type FieldOptions, type Proof } from './field.ts';
 import { killAtPoints } from './kill-at-points.ts';
 import { networkFaults } from './network-faults.ts';
 import { rebalances } from './rebalances.ts';
+import { stateDamage } from './state-damage.ts';
 import { zombies } from './zombies.ts';
 
 export interface Verdict {
@@ -27,7 +28,7 @@ export interface ChaosOptions {
 
 const onProxy: readonly FieldRow[] = [killAtPoints, zombies, rebalances, networkFaults];
 const onNodes: readonly FieldRow[] = [brokerBounce];
-const alone: readonly OwnRow[] = [];
+const alone: readonly OwnRow[] = [stateDamage];
 
 export const rowIds = [...onProxy, ...onNodes, ...alone].map(({ id }) => id);
 

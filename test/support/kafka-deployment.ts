@@ -30,7 +30,7 @@ export class KafkaDeployment {
   private constructor(kafka: OwnKafka, dir: string, settings: Settings) {
     this.kafka = kafka;
     this.dir = dir;
-    this.applicationId = `test-${process.pid}-${kafka.bootstrapServers.split(':')[1]}`;
+    this.applicationId = `test-${process.pid}-${kafka.bootstrapServers.split(/[:,]/)[1]}`;
     this.#settings = settings;
     this.broker = new KafkaBroker({
       bootstrapServers: kafka.bootstrapServers,
