@@ -156,14 +156,26 @@ export class Field {
 
   /** All tasks run somewhere among those that answer. */
   async untilAllRun(names: readonly string[] = [...this.processors.keys()]): Promise<void> {
-    await eventually(
-      `all tasks at ${names.join(', ')}`,
-      async () => {
-        const running = await Promise.all(names.map((name) => this.at(name).running()));
-        return new Set(running.flat()).size === taskCount;
-      },
-      patienceMs,
-    );
+    const all = async () => {
+      const running = await Promise.all(names.map((name) => this.at(name).running()));
+      return new Set(running.flat()).size === taskCount;
+    };
+    const what = `all tasks at ${names.join(', ')}`;
+    await eventually(what, all, patienceMs).catch(async (error: unknown) => {
+      const states = await Promise.all(names.map((name) => this.#stateOf(name)));
+      throw new Error(states.join('\n'), { cause: error });
+    });
+  }
+
+  async #stateOf(name: string): Promise<string> {
+    const { process } = this.at(name);
+    const tasks = await this.at(name)
+      .tasks()
+      .catch((error: unknown) => error);
+    const states = Array.isArray(tasks)
+      ? tasks.map(({ taskId, state, reason }) => `${taskId} ${state} ${reason ?? ''}`).join('; ')
+      : String(tasks);
+    return `${name} (running: ${process.running}): ${states}\n${lastWords(process)}`;
   }
 
   /** The input goes down: at least so many points were learned since. */
