@@ -255,7 +255,7 @@ const apis = {
   Produce: 0,
   Fetch: 1,
   FindCoordinator: 10,
-  AddPartitionsToTxn: 24,
+  AddOffsetsToTxn: 25,
   EndTxn: 26,
   TxnOffsetCommit: 28,
 } as const;
@@ -315,7 +315,7 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
   }
 
   /** The next answer of that kind ends with this error code (in these two it is the last partition's), once. */
-  function answerWith(api: 'AddPartitionsToTxn' | 'TxnOffsetCommit', code: number): void {
+  function answerWith(api: 'AddOffsetsToTxn' | 'TxnOffsetCommit', code: number): void {
     let done = false;
     kafka.proxy.faults.judge = ({ apiKey, direction, bytes }) => {
       if (!done && apiKey === apis[api] && direction === 'answer') {
@@ -396,7 +396,7 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
   });
 
   test.each([
-    ['AddPartitionsToTxn', 51, 'CONCURRENT_TRANSACTIONS'],
+    ['AddOffsetsToTxn', 51, 'CONCURRENT_TRANSACTIONS'],
     ['TxnOffsetCommit', 14, 'COORDINATOR_LOAD_IN_PROGRESS'],
     ['TxnOffsetCommit', 15, 'COORDINATOR_NOT_AVAILABLE'],
     ['TxnOffsetCommit', 16, 'NOT_COORDINATOR'],

@@ -45,9 +45,12 @@ async function bounce(
   await sleep(field.random.below(500));
   await nodes.stopNode(index, how);
   count(counts, how === 'clean' ? 'stopped' : 'killed');
+  field.say('  waiting for progress on the other two');
   await field.untilProgress();
+  field.say('  starting it again');
   await nodes.startNode(index);
   await nodes.whole();
+  field.say('  all replicas are in sync');
   await field.untilAllRun();
   await field.untilProgress();
 }

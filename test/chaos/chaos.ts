@@ -2,6 +2,7 @@
 import { Random } from '../../support/index.ts';
 import { brokerBounce } from './broker-bounce.ts';
 import type { Counts, FieldRow, OwnRow, Say } from './chaos-row.ts';
+import { diskFaults } from './disk-faults.ts';
 import { Field, type FieldOptions, type Proof } from './field.ts';
 import { killAtPoints } from './kill-at-points.ts';
 import { networkFaults } from './network-faults.ts';
@@ -26,7 +27,7 @@ export interface ChaosOptions {
   readonly say: Say;
 }
 
-const onProxy: readonly FieldRow[] = [killAtPoints, zombies, rebalances, networkFaults];
+const onProxy: readonly FieldRow[] = [killAtPoints, zombies, rebalances, networkFaults, diskFaults];
 const onNodes: readonly FieldRow[] = [brokerBounce];
 const alone: readonly OwnRow[] = [stateDamage];
 
