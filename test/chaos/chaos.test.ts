@@ -5,7 +5,7 @@ import { ownKafkaMissing } from '../support/kafka-cluster.ts';
 import { runChaos } from './chaos.ts';
 
 const seed = Date.now() % 1_000_000;
-const timeoutMs = 900_000;
+const timeoutMs = 1_800_000;
 const missing = ownKafkaMissing();
 const said: string[] = [];
 const say = (line: string) => void said.push(line);

@@ -25,7 +25,10 @@ import type { Say } from './chaos-row.ts';
 
 export const sessionTimeoutMs = 2_000;
 /** For whatever must come about: a slow machine is no fault. */
-export const patienceMs = 120_000;
+export const patienceMs = 300_000;
+
+/** After this long without all tasks the run says what they do. */
+const slowMs = 30_000;
 
 const model = { k: 8, dims: 8, seed: 1 };
 const badEvery = 199;
@@ -161,10 +164,16 @@ export class Field {
       return new Set(running.flat()).size === taskCount;
     };
     const what = `all tasks at ${names.join(', ')}`;
-    await eventually(what, all, patienceMs).catch(async (error: unknown) => {
-      const states = await Promise.all(names.map((name) => this.#stateOf(name)));
-      throw new Error(states.join('\n'), { cause: error });
-    });
+    const states = async () =>
+      (await Promise.all(names.map((name) => this.#stateOf(name)))).join('\n');
+    const slow = setTimeout(() => void states().then(this.say), slowMs);
+    try {
+      await eventually(what, all, patienceMs);
+    } catch (error) {
+      throw new Error(await states(), { cause: error });
+    } finally {
+      clearTimeout(slow);
+    }
   }
 
   async #stateOf(name: string): Promise<string> {
@@ -206,7 +215,8 @@ export class Field {
     this.#isFed = false;
     await this.#feeding;
     this.say('draining');
-    await this.deployment.drained(2 * patienceMs);
+    if (this.processors.size === 0) this.start('last');
+    await this.deployment.drained(patienceMs);
     await Promise.all([...this.processors.keys()].map((name) => this.stop(name)));
     this.say('reading what came out');
     const run = await readRun(this.deployment);

@@ -142,7 +142,7 @@ export class KafkaNodes implements OwnKafka {
   }
 
   /** Every partition of the topics, and of Kafka's own, has all its replicas in sync again. */
-  async whole(timeoutMs = 90_000): Promise<void> {
+  async whole(timeoutMs = 300_000): Promise<void> {
     await eventually(
       'all replicas in sync',
       async () => {
