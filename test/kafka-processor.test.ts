@@ -1,19 +1,23 @@
 // Two processors on a real Kafka, killed, killed again, stopped and frozen in the middle of 200,000 points. What came out is
 // read by Kafka's own Java consumer; what was learned is worked out again by the oracle, and looked up in the stores.
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { changelogTopic, topics } from '../schemas/index.ts';
-import { openEngine } from '../state-stores/index.ts';
-import { Random, silentLogger } from '../support/index.ts';
+import { topics } from '../schemas/index.ts';
+import { Random } from '../support/index.ts';
 import { judge, type RecordedLogs } from './oracle/clustering-oracle.ts';
 import { decodeLogs } from './oracle/decode-logs.ts';
 import { type Account, accountFor } from './support/accounting.ts';
-import { type DumpedRecord, dumpTopic } from './support/dump-topic.ts';
-import { asDumped, readWithJava } from './support/java-console.ts';
 import { ownKafkaMissing } from './support/kafka-cluster.ts';
 import { type DeployedProcessor, KafkaDeployment } from './support/kafka-deployment.ts';
 import { eventually, sleep } from './support/meanstream-process.ts';
 import { Mixture } from './support/mixture.ts';
+import {
+  keptStore,
+  productStores,
+  type RecordedRun,
+  readRun,
+  replayChangelog,
+  textOf,
+} from './support/recorded-run.ts';
 
 const pointsTotal = 200_000;
 /** Every burst is a backlog for somebody to die in. */
@@ -41,10 +45,7 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
   let deployment: KafkaDeployment;
   const deaths: Death[] = [];
   let account: Account;
-  let records: Record<
-    'points' | 'assignments' | 'deadLetters' | 'centroidDeltas' | 'models',
-    DumpedRecord[]
-  >;
+  let records: RecordedRun;
   let logs: RecordedLogs;
 
   beforeAll(async () => {
@@ -67,27 +68,12 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
     await deployment.drained();
     const ends = [...processors.values()].map(({ process }) => process.end('SIGTERM'));
     expect(await Promise.all(ends)).toEqual([0, 0]);
-    records = await readAll();
+    records = await readRun(deployment);
     account = accountFor(records.points, records.assignments, records.deadLetters);
     logs = decodeLogs(records);
   }, 180_000);
 
   afterAll(() => deployment?.close());
-
-  /** What came out as Java reads it; the rest is binary, and for our own reader. */
-  async function readAll(): Promise<typeof records> {
-    const { kafka, broker } = deployment;
-    const judged = async (topic: string) =>
-      asDumped(await readWithJava(kafka.libsDir, kafka.bootstrapServers, topic, 6_000));
-    const [assignments, deadLetters, points, centroidDeltas, models] = await Promise.all([
-      judged(topics.assignments),
-      judged(topics.deadLetters),
-      dumpTopic(broker, topics.points),
-      dumpTopic(broker, topics.centroidDeltas),
-      dumpTopic(broker, topics.models),
-    ]);
-    return { points, assignments, deadLetters, centroidDeltas, models };
-  }
 
   let written = 0;
 
@@ -222,56 +208,19 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
     expect(verdict.final!.version).toBe(logs.models.at(-1)!.model.version);
   }, 60_000);
 
-  it.each([
-    ['fold_0', 'centroids'],
-    ['detect-drift_0', 'drift'],
-  ])('keeps in the store of %s what its changelog says', async (task, store) => {
-    const changelog = changelogTopic(deployment.applicationId, store);
-    const replayed = replay(await dumpTopic(deployment.broker, changelog));
-    const [{ end } = { end: -1 }] = await deployment.broker.listOffsets(changelog);
-    const kept = (await Promise.all(['one', 'two'].map((name) => storeOf(name, task, store))))
-      .filter(({ changelogOffset }) => changelogOffset >= lastRecord(end))
+  it.each(productStores)('keeps in the store of %s what its changelog says', async (...store) => {
+    const replayed = await replayChangelog(deployment, store[1]);
+    const all = await Promise.all(['one', 'two'].map((name) => keptStore(deployment, name, store)));
+    const kept = all
+      .filter(({ changelogOffset }) => changelogOffset > replayed.lastOffset)
       .map(({ entries }) => entries);
-    expect(replayed.size).toBeGreaterThan(0);
+    expect(replayed.entries.size).toBeGreaterThan(0);
     expect(kept.length).toBeGreaterThan(0);
-    for (const entries of kept) expect(entries).toEqual(replayed);
+    for (const entries of kept) expect(entries).toEqual(replayed.entries);
   });
-
-  /** Before the end there is the marker of the last transaction. */
-  const lastRecord = (end: number) => end - 1;
-
-  async function storeOf(name: string, task: string, store: string) {
-    const dir = join(deployment.stateDirOf(name), deployment.applicationId, task, store);
-    const engine = await openEngine('rocksdb', { name: store, dir, logger: silentLogger });
-    const entries = new Map<string, string>();
-    for await (const { key, value } of engine.range()) entries.set(textOf(key), hexOf(value));
-    const changelogOffset = (await engine.checkpoint())?.changelogOffset ?? -1;
-    await engine.close();
-    return { entries, changelogOffset };
-  }
 });
 
 interface Death {
   readonly atMs: number;
   readonly tasks: readonly string[];
-}
-
-function replay(changelog: readonly DumpedRecord[]): Map<string, string> {
-  const state = new Map<string, string>();
-  for (const { key, value } of changelog) {
-    const name = textOf(key);
-    // Our own progress record is no state.
-    if (name.startsWith('\0')) continue;
-    if (value === null) state.delete(name);
-    else state.set(name, hexOf(value));
-  }
-  return new Map([...state].sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-function textOf(bytes: Uint8Array | null): string {
-  return new TextDecoder().decode(bytes ?? new Uint8Array(0));
-}
-
-function hexOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex');
 }

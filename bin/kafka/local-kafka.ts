@@ -19,6 +19,8 @@ export interface LocalKafkaOptions {
   readonly jarsDir: string;
   /** More lines of server.properties, and overrides of ours. */
   readonly properties?: Readonly<Record<string, string>>;
+  /** For a data folder that is new; nodes of one cluster share it. Without one a new id is made. */
+  readonly clusterId?: string;
 }
 
 export interface LocalKafka {
@@ -92,12 +94,13 @@ async function formatOnce(options: LocalKafkaOptions, properties: string): Promi
   if (existsSync(join(logDir(options), 'meta.properties'))) return;
   await promisify(execFile)('java', [
     ...javaArguments(options.jarsDir),
-    ...['kafka.tools.StorageTool', 'format', '-t', newClusterId(), '-c', properties],
+    ...['kafka.tools.StorageTool', 'format'],
+    ...['-t', options.clusterId ?? newClusterId(), '-c', properties],
   ]);
 }
 
 /** As Kafka makes them: none begins with a dash, which its tools would take for an option. */
-function newClusterId(): string {
+export function newClusterId(): string {
   const id = randomBytes(16).toString('base64url');
   return id.startsWith('-') ? newClusterId() : id;
 }
@@ -164,7 +167,7 @@ async function untilReady(kafka: LocalKafka): Promise<void> {
   );
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   return new Promise((resolve, reject) => {
     server.once('error', reject);

@@ -200,7 +200,8 @@ export class GroupMembership implements GroupMember {
     }
     if (type === undefined || isRefusal(error, coordinatorMoved)) {
       this.#connections.forgetCoordinator('group', group);
-      return 'go on';
+      // A coordinator that has moved may still count us in: heartbeats alone would never bring the tasks back.
+      return isSilent ? 'join again' : 'go on';
     }
     return 'join again';
   }

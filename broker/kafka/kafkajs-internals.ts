@@ -409,5 +409,6 @@ export interface TopicMetadata {
     readonly partitionId: number;
     readonly leader: number;
     readonly replicas: readonly number[];
+    readonly isr: readonly number[];
   }[];
 }

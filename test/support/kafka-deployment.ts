@@ -13,6 +13,7 @@ import { eventually, MeanstreamProcess, run } from './meanstream-process.ts';
 
 export type Settings = Readonly<Record<string, string | number>>;
 
+const startMsMax = 90_000;
 /** What `topics.partitions` is by default. */
 const partitions = 4;
 /** The topics the group reads; a deployment is drained when its offsets are at their ends. */
@@ -29,7 +30,7 @@ export class KafkaDeployment {
   private constructor(kafka: OwnKafka, dir: string, settings: Settings) {
     this.kafka = kafka;
     this.dir = dir;
-    this.applicationId = `test-${process.pid}-${kafka.bootstrapServers.split(':')[1]}`;
+    this.applicationId = `test-${process.pid}-${kafka.bootstrapServers.split(/[:,]/)[1]}`;
     this.#settings = settings;
     this.broker = new KafkaBroker({
       bootstrapServers: kafka.bootstrapServers,
@@ -39,9 +40,12 @@ export class KafkaDeployment {
     });
   }
 
-  /** Kafka is up and `topics apply` has made the topics. */
-  static async start(settings: Settings = {}): Promise<KafkaDeployment> {
-    const kafka = await startOwnKafka();
+  /** Kafka is up and `topics apply` has made the topics. Kafka is stopped with the deployment. */
+  static async start(
+    settings: Settings = {},
+    starting: Promise<OwnKafka> = startOwnKafka(),
+  ): Promise<KafkaDeployment> {
+    const kafka = await starting;
     const dir = await mkdtemp(join(tmpdir(), 'meanstream-on-kafka-'));
     const deployment = new KafkaDeployment(kafka, dir, settings);
     try {
@@ -73,17 +77,29 @@ export class KafkaDeployment {
   }
 
   /** A command that goes on; it is killed with the deployment. */
-  start(args: readonly string[], settings: Settings = {}): MeanstreamProcess {
-    const started = new MeanstreamProcess([...args, ...this.flags(settings)]);
+  start(
+    args: readonly string[],
+    settings: Settings = {},
+    environment: Record<string, string> = {},
+  ): MeanstreamProcess {
+    const started = new MeanstreamProcess([...args, ...this.flags(settings)], environment);
     this.#processes.add(started);
     return started;
   }
 
   /** A processor with a state folder of its own, the same for every process of that name. */
-  processor(name: string): DeployedProcessor {
-    const stateDir = this.stateDirOf(name);
-    const settings = { 'metrics.port': 0, 'group.instance.id': name, 'state.dir': stateDir };
-    return new DeployedProcessor(this.start(['processor'], settings));
+  processor(
+    name: string,
+    settings: Settings = {},
+    environment: Record<string, string> = {},
+  ): DeployedProcessor {
+    const own = {
+      'metrics.port': 0,
+      'group.instance.id': name,
+      'state.dir': this.stateDirOf(name),
+      ...settings,
+    };
+    return new DeployedProcessor(this.start(['processor'], own, environment));
   }
 
   stateDirOf(name: string): string {
@@ -146,7 +162,12 @@ export class DeployedProcessor {
 
   /** Resolves once it has joined the group. */
   async url(): Promise<string> {
-    return (await this.process.waitFor(/"health":"(http:[^"]+)\/readyz"/))[1]!;
+    return (await this.process.waitFor(/"health":"(http:[^"]+)\/readyz"/, startMsMax))[1]!;
+  }
+
+  /** What /readyz answers: 200 or 503. */
+  async readiness(): Promise<number> {
+    return (await fetch(`${await this.url()}/readyz`)).status;
   }
 
   async tasks(): Promise<TaskStatus[]> {

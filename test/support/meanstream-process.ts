@@ -1,8 +1,9 @@
 // Starts the built command line as a child process, waits for what it prints, and ends it by its own pid.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { packageFile } from '../../bin/package-root.ts';
 
-const entry = new URL('../../dist/bin/meanstream.js', import.meta.url).pathname;
+const entry = packageFile('dist', 'bin', 'meanstream.js');
 
 export class MeanstreamProcess {
   readonly #child: ChildProcess;

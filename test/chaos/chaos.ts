@@ -1,0 +1,115 @@
+// Runs rows of the chaos table, each on a field of its own or several on one, and collects the verdicts.
+import { Random } from '../../support/index.ts';
+import { brokerBounce } from './broker-bounce.ts';
+import type { Counts, FieldRow, OwnRow, Say } from './chaos-row.ts';
+import { diskFaults } from './disk-faults.ts';
+import { Field, type FieldOptions, type Proof } from './field.ts';
+import { killAtPoints } from './kill-at-points.ts';
+import { networkFaults } from './network-faults.ts';
+import { rebalances } from './rebalances.ts';
+import { stateDamage } from './state-damage.ts';
+import { zombies } from './zombies.ts';
+
+export interface Verdict {
+  readonly id: string;
+  readonly fault: string;
+  readonly seed: number;
+  readonly counts: Counts;
+  readonly findings: readonly string[];
+  readonly skipped?: string;
+  readonly proof?: Proof;
+  readonly seconds: number;
+}
+
+export interface ChaosOptions {
+  readonly seed: number;
+  readonly nightly: boolean;
+  readonly say: Say;
+}
+
+const onProxy: readonly FieldRow[] = [killAtPoints, zombies, rebalances, networkFaults, diskFaults];
+const onNodes: readonly FieldRow[] = [brokerBounce];
+const alone: readonly OwnRow[] = [stateDamage];
+
+export const rowIds = [...onProxy, ...onNodes, ...alone].map(({ id }) => id);
+
+/**
+ * The rows named, in the order of the table. A change's run puts those of one Kafka on one field, one after the other, and
+ * proves them together; a night gives each its own.
+ */
+export async function runChaos(ids: readonly string[], options: ChaosOptions): Promise<Verdict[]> {
+  const wanted = <Row extends { id: string }>(rows: readonly Row[]) =>
+    rows.filter(({ id }) => ids.includes(id));
+  const verdicts: Verdict[] = [];
+  for (const rows of fieldsOf(wanted(onProxy), options)) {
+    verdicts.push(...(await runOnField(rows, 'proxied', options)));
+  }
+  for (const rows of fieldsOf(wanted(onNodes), options)) {
+    verdicts.push(...(await runOnField(rows, 'nodes', options)));
+  }
+  for (const row of wanted(alone)) verdicts.push(await runAlone(row, options));
+  return verdicts;
+}
+
+function fieldsOf(rows: readonly FieldRow[], { nightly }: ChaosOptions): (readonly FieldRow[])[] {
+  if (rows.length === 0) return [];
+  return nightly ? rows.map((row) => [row]) : [rows];
+}
+
+async function runOnField(
+  rows: readonly FieldRow[],
+  kafka: FieldOptions['kafka'],
+  { seed, nightly, say }: ChaosOptions,
+): Promise<Verdict[]> {
+  const field = await Field.start({ kafka, seed, random: new Random(seed), say });
+  const verdicts: Verdict[] = [];
+  try {
+    for (const row of rows) {
+      say(`${row.id} ${row.fault}`);
+      const startedMs = Date.now();
+      const failed: string[] = [];
+      const counts = await row.run(field, { nightly }).catch((error: unknown) => {
+        failed.push(`${row.id} did not come to its end: ${reasonOf(error)}`);
+        return {};
+      });
+      const { id, fault } = row;
+      verdicts.push({ id, fault, seed, counts, findings: failed, seconds: since(startedMs) });
+      if (failed.length > 0) return verdicts;
+    }
+    const startedMs = Date.now();
+    const proof = await field.prove();
+    const last = verdicts.at(-1)!;
+    return verdicts.map((verdict) => ({
+      ...verdict,
+      findings: proof.findings,
+      proof,
+      seconds: verdict.seconds + (verdict === last ? since(startedMs) : 0),
+    }));
+  } catch (error) {
+    const finding = `it could not be proved: ${reasonOf(error)}`;
+    return verdicts.map((verdict) => ({ ...verdict, findings: [...verdict.findings, finding] }));
+  } finally {
+    await field.close();
+  }
+}
+
+async function runAlone(row: OwnRow, { seed, nightly, say }: ChaosOptions): Promise<Verdict> {
+  const { id, fault } = row;
+  say(`${id} ${fault}`);
+  const startedMs = Date.now();
+  try {
+    const outcome = await row.run({ nightly, random: new Random(seed), say });
+    return { id, fault, seed, ...outcome, seconds: since(startedMs) };
+  } catch (error) {
+    const findings = [`${id} did not come to its end: ${reasonOf(error)}`];
+    return { id, fault, seed, counts: {}, findings, seconds: since(startedMs) };
+  }
+}
+
+function since(startedMs: number): number {
+  return Math.round((Date.now() - startedMs) / 1_000);
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

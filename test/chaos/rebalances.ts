@@ -1,0 +1,48 @@
+// R5: one to four processors join, leave and crash while points flow. A change affords one round (8 joins, leaves and
+// crashes), a night 38.
+import { sleep } from '../support/meanstream-process.ts';
+import { type Counts, count, type FieldRow } from './chaos-row.ts';
+import type { Field } from './field.ts';
+
+const names = ['one', 'two', 'three', 'four'] as const;
+
+export const rebalances: FieldRow = {
+  id: 'R5',
+  fault: 'join, leave and crash of 1 to 4 processors',
+  async run(field, { nightly }) {
+    const counts: Counts = {};
+    field.startFeeding();
+    for (let round = 0; round < (nightly ? 38 : 1); round += 1) await oneRound(field, counts);
+    await field.untilAllRun();
+    return counts;
+  },
+};
+
+async function oneRound(field: Field, counts: Counts): Promise<void> {
+  const missing = names.filter((name) => !field.processors.has(name));
+  for (const name of missing) {
+    field.start(name);
+    count(counts, 'joins');
+  }
+  await field.untilAllRun();
+  const [leaver, crasher, third] = shuffledNames(field);
+  await Promise.all([field.stop(leaver!), field.kill(crasher!)]);
+  count(counts, 'leaves');
+  count(counts, 'crashes');
+  await sleep(field.random.below(300));
+  field.start(crasher!);
+  count(counts, 'joins');
+  await field.untilAllRun();
+  await field.kill(third!);
+  count(counts, 'crashes');
+  field.start(leaver!);
+  field.start(third!);
+  count(counts, 'joins', 2);
+  await field.untilAllRun();
+  await field.untilProgress();
+}
+
+function shuffledNames({ random }: Field): string[] {
+  const left: string[] = [...names];
+  return names.map(() => left.splice(random.below(left.length), 1)[0]!);
+}
