@@ -74,9 +74,8 @@ describe('assigning tasks', () => {
     const three = [settled(a, first), settled(b, first), member('c')];
     const stateless = pipeline.map(({ id, tasks }) => plain(id, tasks));
     const next = deal(three, stateless);
-    for (const name of ['a', 'b']) {
-      expect(tasksOf(first, name)).toEqual(expect.arrayContaining(tasksOf(next, name)));
-    }
+    const had = [...tasksOf(first, 'a'), ...tasksOf(first, 'b')];
+    expect(had).toEqual(expect.arrayContaining([...tasksOf(next, 'a'), ...tasksOf(next, 'b')]));
     expect(['a', 'b', 'c'].map((name) => tasksOf(next, name).length)).toEqual([2, 2, 2]);
   });
 
