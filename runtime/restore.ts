@@ -2,6 +2,7 @@
 // atomic write, so that a restore that is cut off goes on where it was.
 
 import type { Broker, TopicPartition } from '../broker/index.ts';
+import type { RecordBatch } from '../schemas/index.ts';
 import type { ChangelogStore } from '../state-stores/index.ts';
 import {
   type Logger,
@@ -18,6 +19,7 @@ export interface RestoreOptions {
   readonly signal: AbortSignal;
   /** Changelog records left. */
   readonly onRemaining: (records: number) => void;
+  readonly onRestored: (records: number, bytes: number) => void;
 }
 
 const readWaitMs = 1000;
@@ -50,7 +52,7 @@ async function readTo(
   end: number,
   from: number,
   store: ChangelogStore,
-  { broker, changelog, signal, onRemaining }: RestoreOptions,
+  { broker, changelog, signal, onRemaining, onRestored }: RestoreOptions,
 ): Promise<void> {
   const reader = broker.openReader(changelog, from);
   try {
@@ -58,10 +60,21 @@ async function readTo(
       signal.throwIfAborted();
       const batch = await reader.read({ rowsMax: restoreRowsMax, waitMsMax: readWaitMs });
       await store.restore(batch);
+      onRestored(batch.n, bytesOf(batch));
       onRemaining(Math.max(0, end - batch.nextOffset));
       await nextTurn();
     }
   } finally {
     await reader.close();
   }
+}
+
+/** Of the keys and values. */
+export function bytesOf({ n, keyStarts, keyEnds, valueStarts, valueEnds }: RecordBatch): number {
+  let bytes = 0;
+  for (let row = 0; row < n; row++) {
+    bytes += Math.max(0, keyEnds[row]! - keyStarts[row]!);
+    bytes += Math.max(0, valueEnds[row]! - valueStarts[row]!);
+  }
+  return bytes;
 }

@@ -43,6 +43,28 @@ export class Metrics {
     'restore_remaining_records',
     'Changelog records left to restore.',
   );
+  readonly restoredRecords = this.#counter(
+    'restored_records_total',
+    'Changelog records read into stores, by owners that restore and by replicas that follow.',
+    ['role'],
+  );
+  readonly restoredBytes = this.#counter(
+    'restored_bytes_total',
+    'Bytes of their keys and values.',
+    ['role'],
+  );
+  readonly replicas = this.#gauge('replicas', 'Copies of stores that this process keeps.', [
+    'kind',
+  ]);
+  readonly replicaLag = this.#gauge(
+    'replica_lag_records',
+    'Changelog records that a copy still lacks.',
+    ['task'],
+  );
+  readonly watchdogRestarts = this.#counter(
+    'watchdog_restarts_total',
+    'Tasks restarted because they made no progress.',
+  );
   readonly restoreDuration = this.#histogram('restore_duration_seconds', 'Time to restore a task.');
   readonly deltasFolded = this.#counter(
     'deltas_folded_total',
