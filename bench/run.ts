@@ -10,6 +10,7 @@ import { fullBatchBench } from './full-batch.bench.ts';
 import { kernelsBench } from './kernels.bench.ts';
 import { packageRoot } from './paths.ts';
 import { machine, tableOf, writeResults } from './report.ts';
+import { restoreBench } from './restore.bench.ts';
 
 const benches: readonly Bench[] = [
   assignBench,
@@ -17,6 +18,7 @@ const benches: readonly Bench[] = [
   embeddedBench,
   fullBatchBench,
   kernelsBench,
+  restoreBench,
 ];
 
 interface Flags {

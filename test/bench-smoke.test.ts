@@ -51,7 +51,7 @@ async function rowsOf(name: string) {
 describe('npm run bench', () => {
   it('says what there is when it is not told what to measure', async () => {
     const said = await bench();
-    for (const name of ['assign', 'codec', 'embedded', 'full-batch', 'kernels'])
+    for (const name of ['assign', 'codec', 'embedded', 'full-batch', 'kernels', 'restore'])
       expect(said).toContain(`  ${name} `);
     expect(said).toContain('Example: npm run bench -- codec');
   });
@@ -131,6 +131,15 @@ describe.skipIf('unavailable' in kafka)(titleWith(kafka, 'at smoke size, on a re
       for (const { ratio, ours, theirs } of rows) {
         expect(ratio).toBeCloseTo(ours / theirs, ratio > 10 ? 0 : 1);
       }
+    },
+    timeoutMs,
+  );
+
+  it(
+    'measures a restore against reading the changelog',
+    async () => {
+      const [row] = await rowsOf('restore');
+      expect(row).toMatchObject({ case: 'restore into RocksDB', unit: 'MB/s', n: 5_000 });
     },
     timeoutMs,
   );
