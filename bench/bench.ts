@@ -5,6 +5,9 @@ export interface BenchOptions {
   readonly smoke: boolean;
   /** Records, points or rows per run; undefined: the bench's own size. */
   readonly n: number | undefined;
+  /** Of benches that go on for a time, and points a second; undefined: the bench's own. */
+  readonly minutes?: number | undefined;
+  readonly rate?: number | undefined;
   /** What is being done, for whoever waits. */
   readonly say: (line: string) => void;
 }

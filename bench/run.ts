@@ -12,6 +12,8 @@ import { latencyBench } from './latency.bench.ts';
 import { packageRoot } from './paths.ts';
 import { pipelineBench } from './pipeline.bench.ts';
 import { machine, tableOf, writeResults } from './report.ts';
+import { restoreBench } from './restore.bench.ts';
+import { soakBench } from './soak.bench.ts';
 
 const benches: readonly Bench[] = [
   assignBench,
@@ -21,11 +23,15 @@ const benches: readonly Bench[] = [
   kernelsBench,
   latencyBench,
   pipelineBench,
+  restoreBench,
+  soakBench,
 ];
 
 interface Flags {
   readonly smoke: boolean;
   readonly n?: number;
+  readonly minutes?: number;
+  readonly rate?: number;
   readonly results?: string;
 }
 
@@ -34,6 +40,8 @@ const program = new Command('npm run bench --')
   .argument('[names...]', 'which benches; without one: what there is')
   .option('--smoke', 'tiny sizes, to see that it runs; the numbers mean nothing', false)
   .option('--n <count>', 'records, points or rows per run', countOf)
+  .option('--minutes <minutes>', 'how long `soak` goes on', countOf)
+  .option('--rate <rate>', 'points a second of `soak`', countOf)
   .option(
     '--results <folder>',
     'where NAME.json goes (default bench/results; with --smoke nowhere)',
@@ -55,11 +63,15 @@ async function run(names: readonly string[], flags: Flags): Promise<void> {
   for (const bench of wanted) await measure(bench, flags);
 }
 
-async function measure(bench: Bench, { smoke, n, results }: Flags): Promise<void> {
+async function measure(bench: Bench, flags: Flags): Promise<void> {
+  const { results, ...options } = flags;
   write(`\n${bench.name}: ${bench.question}`);
-  const rows = await bench.run({ smoke, n, say: (line) => process.stderr.write(`  ${line}\n`) });
+  const rows = await bench.run({
+    ...{ n: undefined, minutes: undefined, rate: undefined, ...options },
+    say: (line) => process.stderr.write(`  ${line}\n`),
+  });
   write(tableOf(rows));
-  const folder = results ?? (smoke ? undefined : join(packageRoot, 'bench', 'results'));
+  const folder = results ?? (flags.smoke ? undefined : join(packageRoot, 'bench', 'results'));
   if (folder !== undefined) write(`written to ${writeResults(bench.name, rows, folder)}`);
 }
 

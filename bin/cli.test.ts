@@ -166,6 +166,20 @@ test('a reset of a folder without a log makes none', async () => {
   expect(existsSync(dataDir)).toBe(false);
 });
 
+test('dev refuses threads, which the embedded log cannot serve, and says what can', async () => {
+  const dataDir = join(folder, 'threads');
+  const { code, stderr } = await run([
+    'dev',
+    '--data-dir',
+    dataDir,
+    '--set',
+    'num.stream.threads=2',
+  ]);
+  expect(code).toBe(exitCodes.usage);
+  expect(stderr).toMatch(/num\.stream\.threads is 2.*`meanstream processor` on Kafka/);
+  expect(existsSync(dataDir)).toBe(false);
+});
+
 test('a taken port is told with its remedy', async () => {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -15,7 +15,7 @@ test('a probe answers 200 or 503, and tells why with ?verbose', async () => {
   const server = await startHealthServer({
     host: '127.0.0.1',
     port: 0,
-    metrics: new Metrics(),
+    metrics: new Metrics().registry,
     health: restoring,
   });
   try {
@@ -34,7 +34,7 @@ test('a probe answers 200 or 503, and tells why with ?verbose', async () => {
 });
 
 test('a taken port is an error with its remedy, not a stack', async () => {
-  const options = { host: '127.0.0.1', metrics: new Metrics(), health: restoring };
+  const options = { host: '127.0.0.1', metrics: new Metrics().registry, health: restoring };
   const taken = { code: 'MEANSTREAM_PORT_TAKEN' };
   const first = await startHealthServer({ ...options, port: 0 });
   try {

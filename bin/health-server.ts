@@ -3,13 +3,13 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { HealthReport } from '../gateway/index.ts';
-import type { Metrics } from '../support/index.ts';
 import { portTakenError } from './free-port.ts';
 
 export interface HealthServerOptions {
   readonly host: string;
   readonly port: number;
-  readonly metrics: Metrics;
+  /** What /metrics answers. */
+  readonly metrics: { readonly contentType: string; metrics(): Promise<string> };
   /** Asked anew for each probe. */
   readonly health: () => HealthReport;
 }
@@ -50,8 +50,8 @@ async function answer(
   const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
   const name = pathname.slice(1);
   if (name === 'metrics') {
-    response.writeHead(200, { 'content-type': metrics.registry.contentType });
-    response.end(await metrics.registry.metrics());
+    response.writeHead(200, { 'content-type': metrics.contentType });
+    response.end(await metrics.metrics());
   } else if (name === 'livez' || name === 'readyz' || name === 'startupz') {
     answerProbe(health(), name, searchParams.has('verbose'), response);
   } else {

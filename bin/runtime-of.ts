@@ -14,6 +14,7 @@ export function runtimeOf(
   { settings, clock, logger }: CommandContext,
   broker: Broker,
   metrics: Metrics,
+  processId = settings['group.instance.id'],
 ): StreamRuntime {
   logger.info({}, chooseKernels().reason);
   logger.info({}, memoryText(settings));
@@ -22,6 +23,11 @@ export function runtimeOf(
     broker,
     applicationId: settings['application.id'],
     instanceId: settings['group.instance.id'],
+    processId,
+    standbyReplicas: settings['num.standby.replicas'],
+    warmupReplicasMax: settings['max.warmup.replicas'],
+    recoveryLagMax: settings['acceptable.recovery.lag'],
+    watchdogTimeoutMs: settings['watchdog.timeout.ms'],
     stateDir: settings['state.dir'],
     storeEngine: settings['state.store.engine'],
     commitIntervalMs: settings['commit.interval.ms'],

@@ -109,6 +109,8 @@ export interface TransactionalWriter {
 export interface TaskGroup {
   readonly id: string;
   readonly topics: readonly string[];
+  /** Where the tasks' state is: partition p of each holds that of task p. Without any its tasks are free to move. */
+  readonly changelogs?: readonly string[];
 }
 
 export interface AssignedTask {
@@ -116,21 +118,55 @@ export interface AssignedTask {
   readonly partition: number;
 }
 
+/** What a member has of a task when the tasks are dealt anew. */
+export interface HeldTask extends AssignedTask {
+  /** It owns the task; otherwise it only has its stores, followed by a replica or left from another time. */
+  readonly active: boolean;
+  /** How far its stores are, the sum of their next changelog offsets; "end" for a task that runs. */
+  readonly offset: number | 'end';
+}
+
+/** A copy of a task's stores that follows their changelogs, and computes nothing. */
+export interface AssignedReplica extends AssignedTask {
+  /** standby: to take over when the owner dies. warm-up: the task moves here once the copy has caught up. */
+  readonly kind: 'standby' | 'warm-up';
+}
+
+export interface ReplicaRules {
+  /** Copies of every task with state, beside its owner. */
+  readonly standbys: number;
+  /** Most copies made at one time for tasks that are to move. */
+  readonly warmUpsMax: number;
+  /** A store that lacks no more changelog records than this may become the owner's at once. */
+  readonly lagMax: number;
+}
+
 export interface JoinOptions {
   readonly group: string;
   /** Stable over restarts of one instance; used to give a returning member its old tasks. */
   readonly instanceId: string;
+  /** Members with the same one share a disk, and so their stores; a standby is on another. Default: the instance. */
+  readonly processId?: string;
   readonly taskGroups: readonly TaskGroup[];
   readonly sessionTimeoutMs: number;
+  /** Default: no standbys, two warm-ups, 10,000 records. */
+  readonly replicas?: ReplicaRules;
+  /** Asked before every dealing. Default: what was assigned last, running. */
+  readonly held?: () => readonly HeldTask[];
   /**
    * Called with the whole new assignment after every rebalance, and with nothing when membership is lost. Advice only:
    * safety comes from fencing.
    */
-  readonly onAssignment: (tasks: readonly AssignedTask[]) => void;
+  readonly onAssignment: (
+    tasks: readonly AssignedTask[],
+    replicas: readonly AssignedReplica[],
+  ) => void;
 }
 
 export interface GroupMember {
   readonly memberId: string;
+  /** Asks for a new dealing: what this member holds has changed enough to matter. */
+  rejoin(): void;
   leave(): Promise<void>;
 }
 

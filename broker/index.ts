@@ -5,14 +5,17 @@
 export type {
   Append,
   AppendedAt,
+  AssignedReplica,
   AssignedTask,
   Broker,
   CommittedOffset,
   GroupMember,
+  HeldTask,
   JoinOptions,
   PartitionOffsets,
   PartitionReader,
   ReadOptions,
+  ReplicaRules,
   TaskGroup,
   TopicDescription,
   TopicPartition,
@@ -20,4 +23,5 @@ export type {
   TransactionalWriter,
   Writer,
 } from './broker.ts';
+export { GroupCoordinator } from './group-coordinator.ts';
 export { partitionOfKey } from './partition-of-key.ts';

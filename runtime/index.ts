@@ -11,7 +11,14 @@ export {
   type RuntimeOptions,
   type StreamRuntimeOptions,
 } from './options.ts';
-export type { RuntimeState, RuntimeStatus, TaskPosition, TaskState, TaskStatus } from './status.ts';
+export type {
+  ReplicaStatus,
+  RuntimeState,
+  RuntimeStatus,
+  TaskPosition,
+  TaskState,
+  TaskStatus,
+} from './status.ts';
 export { StreamRuntime } from './stream-runtime.ts';
 export type { PlainRecord } from './testing/read-all.ts';
 export {

@@ -38,6 +38,16 @@ export interface StreamRuntimeOptions {
   readonly replicationFactor?: number;
   /** Default 10,000. */
   readonly sessionTimeoutMs?: number;
+  /** Runtimes with the same one share `stateDir`: the threads of a process. Default: `instanceId`. */
+  readonly processId?: string;
+  /** Copies of every store on other disks, ready to take over. Default 0. */
+  readonly standbyReplicas?: number;
+  /** Most copies made at one time for tasks that are to move here. Default 2. */
+  readonly warmupReplicasMax?: number;
+  /** A copy that lacks no more changelog records than this may take over at once. Default 10,000. */
+  readonly recoveryLagMax?: number;
+  /** A task that has something to do and makes no progress for this long is restarted; 0: never. Default 60,000. */
+  readonly watchdogTimeoutMs?: number;
   /** `stop` gives up after this long. Default 30,000. */
   readonly stopTimeoutMs?: number;
   readonly logger?: Logger;
@@ -57,6 +67,10 @@ const defaults = {
   autoOffsetReset: 'earliest',
   replicationFactor: 1,
   sessionTimeoutMs: 10_000,
+  standbyReplicas: 0,
+  warmupReplicasMax: 2,
+  recoveryLagMax: 10_000,
+  watchdogTimeoutMs: 60_000,
   stopTimeoutMs: 30_000,
   logger: silentLogger,
   onFatal: () => {},
@@ -66,6 +80,7 @@ const defaults = {
 export function compileRuntimeOptions(given: StreamRuntimeOptions): RuntimeOptions {
   const options: RuntimeOptions = {
     ...defaults,
+    processId: given.instanceId,
     metrics: given.metrics ?? new Metrics(),
     ...withoutUndefined(given),
   };
@@ -98,9 +113,18 @@ function numberFaults(options: RuntimeOptions): string[] {
     'batchRowsMax',
     'replicationFactor',
     'sessionTimeoutMs',
+    'warmupReplicasMax',
     'stopTimeoutMs',
   ] as const;
-  return names
-    .filter((name) => !Number.isInteger(options[name]) || options[name] < 1)
-    .map((name) => `${name} must be a whole number above 0, not ${options[name]}.`);
+  const orZero = ['standbyReplicas', 'recoveryLagMax', 'watchdogTimeoutMs'] as const;
+  const isWrong = (name: (typeof names | typeof orZero)[number], least: number) =>
+    !Number.isInteger(options[name]) || options[name] < least;
+  return [
+    ...names
+      .filter((name) => isWrong(name, 1))
+      .map((name) => `${name} must be a whole number above 0, not ${options[name]}.`),
+    ...orZero
+      .filter((name) => isWrong(name, 0))
+      .map((name) => `${name} must be a whole number from 0, not ${options[name]}.`),
+  ];
 }

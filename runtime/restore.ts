@@ -2,6 +2,7 @@
 // atomic write, so that a restore that is cut off goes on where it was.
 
 import type { Broker, TopicPartition } from '../broker/index.ts';
+import type { RecordBatch } from '../schemas/index.ts';
 import type { ChangelogStore } from '../state-stores/index.ts';
 import {
   crashPoint,
@@ -19,6 +20,7 @@ export interface RestoreOptions {
   readonly signal: AbortSignal;
   /** Changelog records left. */
   readonly onRemaining: (records: number) => void;
+  readonly onRestored: (records: number, bytes: number) => void;
 }
 
 const readWaitMs = 1000;
@@ -51,7 +53,7 @@ async function readTo(
   end: number,
   from: number,
   store: ChangelogStore,
-  { broker, changelog, signal, onRemaining }: RestoreOptions,
+  { broker, changelog, signal, onRemaining, onRestored }: RestoreOptions,
 ): Promise<void> {
   const reader = broker.openReader(changelog, from);
   try {
@@ -61,10 +63,21 @@ async function readTo(
       const restored = store.restore(batch);
       crashPoint('restoring');
       await restored;
+      onRestored(batch.n, bytesOf(batch));
       onRemaining(Math.max(0, end - batch.nextOffset));
       await nextTurn();
     }
   } finally {
     await reader.close();
   }
+}
+
+/** Of the keys and values. */
+export function bytesOf({ n, keyStarts, keyEnds, valueStarts, valueEnds }: RecordBatch): number {
+  let bytes = 0;
+  for (let row = 0; row < n; row++) {
+    bytes += Math.max(0, keyEnds[row]! - keyStarts[row]!);
+    bytes += Math.max(0, valueEnds[row]! - valueStarts[row]!);
+  }
+  return bytes;
 }

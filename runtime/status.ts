@@ -18,10 +18,24 @@ export interface TaskStatus {
   readonly positions: readonly TaskPosition[];
   /** Changelog records left to restore. */
   readonly restoreRemaining: number;
+  /** At the rate of the restore so far; null when nothing is being restored, or it has just begun. */
+  readonly restoreSecondsLeft: number | null;
   readonly lastCommitAtMs: number | null;
   /** What the task waits for, in the words of its processor (`retryLater`). */
   readonly waiting: string | null;
   /** Why it is not running: the last error. */
+  readonly reason: string | null;
+  /** What the watchdog has to say, until there is progress again. */
+  readonly stuck: string | null;
+}
+
+/** A copy of a task's stores that follows their changelogs. */
+export interface ReplicaStatus {
+  readonly taskId: string;
+  readonly kind: 'standby' | 'warm-up';
+  readonly state: 'OPENING' | 'FOLLOWING';
+  /** Changelog records it lacks; null before that is known. */
+  readonly lag: number | null;
   readonly reason: string | null;
 }
 
@@ -34,4 +48,7 @@ export interface RuntimeStatus {
   /** Why it is not ready; empty when it is. */
   readonly reasons: readonly string[];
   readonly tasks: readonly TaskStatus[];
+  readonly replicas: readonly ReplicaStatus[];
+  /** False when only a new process can help: a task failed for good, or hangs though it was restarted. */
+  readonly live: boolean;
 }

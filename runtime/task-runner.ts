@@ -1,13 +1,15 @@
 // Runs one task for as long as this process owns it: takes over, steps, commits, and after an error closes it and
 // takes over anew, as reactions.ts says. It ends when it is stopped, when another owner fenced it, or when it failed.
 
-import { FatalError, nextTurn, ProcessorFailedError } from '../support/index.ts';
+import type { HeldTask, TopicPartition } from '../broker/index.ts';
+import { FatalError, nextTurn, ProcessorFailedError, RetriableError } from '../support/index.ts';
 import { reactionTo } from './reactions.ts';
 import type { TaskStatus } from './status.ts';
 import { Task, taskIdOf } from './task.ts';
 import { idleReadMsMax, type TaskEnvironment } from './task-environment.ts';
 import type { TaskPlan } from './task-plan.ts';
 import { inputName } from './task-sources.ts';
+import type { TaskProgress, WatchedTask } from './watchdog.ts';
 
 export interface TaskRunnerOptions {
   readonly plan: TaskPlan;
@@ -22,7 +24,7 @@ const backoffMsMax = 5_000;
 /** The loop lets other work run after this long without a pause. */
 const breathMs = 10;
 
-export class TaskRunner {
+export class TaskRunner implements WatchedTask {
   readonly taskId: string;
   readonly #options: TaskRunnerOptions;
   readonly #stopping = new AbortController();
@@ -37,6 +39,10 @@ export class TaskRunner {
   #failed = false;
   #reason: string | null = null;
   #breathedMs = 0;
+  /** Times that a call threw. */
+  #errors = 0;
+  #abandoned = false;
+  #abandon: (reason: Error) => void = () => {};
 
   constructor(options: TaskRunnerOptions) {
     this.#options = options;
@@ -56,12 +62,52 @@ export class TaskRunner {
     await this.#running;
   }
 
-  status(): TaskStatus {
+  /** Closes the task as it is, even in the middle of a call that does not answer, and takes over anew. */
+  restart(reason: string): void {
+    this.#abandoned = true;
+    this.#abandon(new RetriableError(reason, { taskId: this.taskId }));
+    this.#task.interrupt();
+  }
+
+  get inputs(): TopicPartition[] {
+    const { plan, partition } = this.#options;
+    return plan.subTopology.sources.map(({ topic }) => ({ topic, partition }));
+  }
+
+  /** For the group: what is here of the task. */
+  held(): HeldTask {
+    const { plan, partition } = this.#options;
+    const offset = this.#task.state === 'RUNNING' ? 'end' : this.#task.changelogOffset;
+    return { group: plan.subTopology.id, partition, active: true, offset };
+  }
+
+  /** How far its stores are: the sum of their next changelog offsets. */
+  get changelogOffset(): number {
+    return this.#task.changelogOffset;
+  }
+
+  progress(): TaskProgress {
+    const { state, waiting, lastCommitAtMs, restoreRemaining } = this.#task;
+    const committed = this.#task.committed();
+    return {
+      positions: Object.values(committed).reduce((sum, offset) => sum + offset, 0),
+      committed,
+      lastCommitAtMs: lastCommitAtMs ?? 0,
+      restoreRemaining,
+      opening: state !== 'RUNNING',
+      errors: this.#errors,
+      closing: this.#abandoned,
+      excused: this.#failed || this.#isStopping || waiting !== null,
+    };
+  }
+
+  status(): Omit<TaskStatus, 'stuck'> {
     return {
       taskId: this.taskId,
       state: this.#failed ? 'FAILED' : this.#task.state,
       positions: this.#task.positions(),
       restoreRemaining: this.#task.restoreRemaining,
+      restoreSecondsLeft: this.#task.restoreSecondsLeft,
       lastCommitAtMs: this.#task.lastCommitAtMs,
       waiting: this.#task.waiting,
       reason: this.#reason,
@@ -72,7 +118,7 @@ export class TaskRunner {
     for (let goOn = true; goOn; ) {
       let failure: { error: unknown } | undefined;
       try {
-        await this.#own();
+        await this.#ownUnlessAbandoned();
       } catch (error) {
         failure = { error };
       }
@@ -85,21 +131,29 @@ export class TaskRunner {
     }
   }
 
+  /** What hangs in an abandoned ownership finds its task closed when it goes on; nobody listens to it any more. */
+  async #ownUnlessAbandoned(): Promise<void> {
+    const abandoned = new Promise<never>((_, reject) => {
+      this.#abandon = reject;
+    });
+    abandoned.catch(() => {});
+    await Promise.race([this.#own(this.#task), abandoned]);
+  }
+
   /** One ownership: ends by `stop`, or by an error. */
-  async #own(): Promise<void> {
-    const task = this.#task;
+  async #own(task: Task): Promise<void> {
     await task.open({ wipeStores: this.#wipeStores });
     this.#wipeStores = false;
     while (!this.#isStopping) {
       await task.step(this.#rowsMax, idleReadMsMax);
-      if (task.commitDue || this.#shrunk) await this.#commit();
+      if (task.commitDue || this.#shrunk) await this.#commit(task);
       await this.#breathe();
     }
-    await this.#commit();
+    await this.#commit(task);
   }
 
-  async #commit(): Promise<void> {
-    if (!(await this.#task.commit())) return;
+  async #commit(task: Task): Promise<void> {
+    if (!(await task.commit()) || task !== this.#task) return;
     const { limits } = this.#options.environment;
     this.#rowsMax = Math.min(limits.batchRowsMax, this.#rowsMax * 2);
     this.#backoffMs = 0;
@@ -119,6 +173,8 @@ export class TaskRunner {
   /** @returns whether to take over again. */
   #react(error: unknown, positions: Readonly<Record<string, number>>): boolean {
     this.#reason = messageOf(error);
+    if (!this.#abandoned) this.#errors += 1;
+    this.#abandoned = false;
     if (error instanceof ProcessorFailedError) this.#countFailure(error, positions);
     const reaction = reactionTo(error, {
       rowsMax: this.#rowsMax,

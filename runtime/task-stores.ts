@@ -1,6 +1,6 @@
 // The stores of one task: opened, restored, committed and closed together.
 
-import type { Append, AppendedAt, CommittedOffset } from '../broker/index.ts';
+import type { Append, AppendedAt, CommittedOffset, TopicPartition } from '../broker/index.ts';
 import { changelogTopic } from '../schemas/index.ts';
 import { ChangelogStore, type StateStore, type StoreProgress } from '../state-stores/index.ts';
 import { crashPoint, FatalError, RetriableError, TaskCorruptedError } from '../support/index.ts';
@@ -23,6 +23,9 @@ export class TaskStores {
   readonly #environment: TaskEnvironment;
   readonly #entries: Entry[] = [];
   readonly #remaining = new Map<string, number>();
+  #restoreStartedMs = 0;
+  #restored = 0;
+  #offset = 0;
 
   constructor(taskId: string, plan: TaskPlan, partition: number, environment: TaskEnvironment) {
     this.#taskId = taskId;
@@ -34,6 +37,27 @@ export class TaskStores {
   /** Changelog records left to restore, of all stores. */
   get restoreRemaining(): number {
     return [...this.#remaining.values()].reduce((sum, records) => sum + records, 0);
+  }
+
+  /** At the rate so far; null when nothing is being restored. */
+  get restoreSecondsLeft(): number | null {
+    if (this.#restored === 0 || this.restoreRemaining === 0) return null;
+    const tookMs = this.#environment.clock.monotonicMs() - this.#restoreStartedMs;
+    return Math.ceil((this.restoreRemaining * tookMs) / this.#restored / 1000);
+  }
+
+  /** The sum of the next changelog offsets; once closed, what it was last. */
+  get changelogOffset(): number {
+    if (this.#entries.length === 0) return this.#offset;
+    return this.#entries.reduce((sum, { store }) => sum + store.changelogOffset, 0);
+  }
+
+  /** Each store with its changelog partition. */
+  get changelogs(): readonly { readonly store: ChangelogStore; readonly at: TopicPartition }[] {
+    return this.#entries.map(({ store, topic }) => ({
+      store,
+      at: { topic, partition: this.#partition },
+    }));
   }
 
   get pendingWrites(): number {
@@ -62,7 +86,9 @@ export class TaskStores {
   }
 
   async restore(signal: AbortSignal): Promise<void> {
-    const { broker, logger, metrics } = this.#environment;
+    const { broker, logger, metrics, clock } = this.#environment;
+    this.#restoreStartedMs = clock.monotonicMs();
+    this.#restored = 0;
     try {
       for (const { store, topic } of this.#entries) {
         const changelog = { topic, partition: this.#partition };
@@ -70,7 +96,13 @@ export class TaskStores {
           metrics.restoreRemaining.inc(records - (this.#remaining.get(topic) ?? 0));
           this.#remaining.set(topic, records);
         };
-        await restoreStore(store, { broker, changelog, logger, signal, onRemaining });
+        const onRestored = (records: number, bytes: number) => {
+          this.#restored += records;
+          metrics.restoredRecords.inc({ role: 'owner' }, records);
+          metrics.restoredBytes.inc({ role: 'owner' }, bytes);
+        };
+        const options = { broker, changelog, logger, signal, onRemaining, onRestored };
+        await restoreStore(store, options);
       }
     } finally {
       metrics.restoreRemaining.dec(this.restoreRemaining);
@@ -127,6 +159,7 @@ export class TaskStores {
   }
 
   async close(): Promise<void> {
+    this.#offset = this.changelogOffset;
     for (const { store, engine } of this.#entries.splice(0)) {
       store.dropOverlay();
       await engine.close();

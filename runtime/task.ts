@@ -24,17 +24,22 @@
 import type { TransactionalWriter } from '../broker/index.ts';
 import type { RecordBatch } from '../schemas/index.ts';
 import type { GlobalStore, KeyValueStore } from '../state-stores/index.ts';
-import { assert, crashPoint, InvalidTopologyError } from '../support/index.ts';
+import { assert, crashPoint, InvalidTopologyError, RetriableError } from '../support/index.ts';
 import { commitTransaction, decodeStreamTime } from './commit.ts';
 import type { TaskScope } from './processor-context.ts';
 import { ProcessorGraph } from './processor-graph.ts';
 import { Punctuations, type PunctuationTimes } from './punctuation.ts';
 import { startPositions } from './start-positions.ts';
 import type { TaskPosition, TaskState } from './status.ts';
-import { offsetsOnlyCommitMs, retryPauseMs, type TaskEnvironment } from './task-environment.ts';
+import {
+  closeMsMax,
+  offsetsOnlyCommitMs,
+  retryPauseMs,
+  type TaskEnvironment,
+} from './task-environment.ts';
 import { TaskOutputs } from './task-outputs.ts';
 import type { TaskPlan } from './task-plan.ts';
-import { type ReadBatch, TaskSources } from './task-sources.ts';
+import { inputName, type ReadBatch, TaskSources } from './task-sources.ts';
 import { TaskStores } from './task-stores.ts';
 
 const transitions: Readonly<Record<TaskState, readonly TaskState[]>> = {
@@ -92,6 +97,15 @@ export class Task {
 
   get restoreRemaining(): number {
     return this.#stores.restoreRemaining;
+  }
+
+  get restoreSecondsLeft(): number | null {
+    return this.#stores.restoreSecondsLeft;
+  }
+
+  /** How far its stores are: the sum of their next changelog offsets. */
+  get changelogOffset(): number {
+    return this.#stores.changelogOffset;
   }
 
   get lastCommitAtMs(): number | null {
@@ -180,11 +194,22 @@ export class Task {
     this.#stopRestore.abort();
     const errors = this.#graph.close();
     const parts = [this.#sources, this.#writer, this.#stores];
-    for (const part of parts) await part?.close().catch((error: unknown) => errors.push(error));
+    for (const part of parts) await this.#close(part).catch((error: unknown) => errors.push(error));
     this.#forgetMetrics();
     for (const err of errors) {
       this.#environment.logger.warn({ task: this.id, err }, 'a part of a task did not close');
     }
+  }
+
+  /** A part that hangs keeps the others from nothing: whoever takes over fences what is left of it. */
+  async #close(part: { close(): Promise<void> } | undefined): Promise<void> {
+    if (part === undefined) return;
+    const inTime = new AbortController();
+    const late = this.#environment.clock.sleep(closeMsMax, inTime.signal).then(() => {
+      if (inTime.signal.aborted) return;
+      throw new RetriableError(`A part of task ${this.id} did not close in ${closeMsMax} ms.`);
+    });
+    await Promise.race([part.close().finally(() => inTime.abort()), late]);
   }
 
   /** For tests and tools: a store of this task, with what is not committed yet. */
@@ -199,6 +224,15 @@ export class Task {
       const end = Math.max(reader.end, endAtStart, position);
       return { topic, partition, position, end, lag: end - position };
     });
+  }
+
+  /** "topic-partition" → next offset, of what is committed. Empty before they are known. */
+  committed(): Record<string, number> {
+    const entries = (this.#sources?.all ?? []).map((source) => {
+      const offset = source.committed < 0 ? source.position : source.committed;
+      return [inputName(source), offset] as const;
+    });
+    return Object.fromEntries(entries);
   }
 
   #process(read: ReadBatch, sources: TaskSources): StepOutcome {

@@ -89,6 +89,11 @@ export class ChangelogStore implements KeyValueStore {
     return this.#changelogOffset;
   }
 
+  /** How far the engine says it goes, before `recover` has judged it. */
+  async storedOffset(): Promise<number | undefined> {
+    return (await this.#engine.checkpoint().catch(() => undefined))?.changelogOffset;
+  }
+
   /** Puts and deletes since the last `takeChangelog`: with none there is nothing of this store to commit. */
   get pendingWrites(): number {
     return this.#overlay.size;
@@ -225,15 +230,10 @@ export class ChangelogStore implements KeyValueStore {
   }
 
   #faultOf(checkpoint: StoreCheckpoint, bounds: ChangelogBounds): string | undefined {
-    const { applicationId, taskId, schemaVersion, clock } = this.#options;
+    const { clock } = this.#options;
     const { changelogOffset, writtenAtMs } = checkpoint;
-    const owner = `${checkpoint.applicationId} ${checkpoint.taskId} ${checkpoint.storeName}`;
-    if (owner !== `${applicationId} ${taskId} ${this.name}`) {
-      return `Store ${this.name} of ${taskId} was written as ${owner}; it will be rebuilt.`;
-    }
-    if (checkpoint.schemaVersion !== schemaVersion) {
-      return `Store ${this.name} has schema ${checkpoint.schemaVersion} where ${schemaVersion} is read; it will be rebuilt.`;
-    }
+    const stranger = strangerFault(checkpoint, { ...this.#options, storeName: this.name });
+    if (stranger !== undefined) return stranger;
     if (changelogOffset < bounds.logStart) {
       return `Changelog of ${this.name} starts at offset ${bounds.logStart} but the store is at ${changelogOffset}; it will be rebuilt.`;
     }
@@ -254,6 +254,22 @@ export class ChangelogStore implements KeyValueStore {
       .filter(([key]) => key >= start && (end === undefined || key < end))
       .sort(([a], [b]) => (a < b ? -1 : 1));
   }
+}
+
+/** Why a store is not the one that is wanted; undefined when it is. */
+export function strangerFault(
+  checkpoint: StoreCheckpoint,
+  wanted: Pick<StoreCheckpoint, 'applicationId' | 'taskId' | 'storeName' | 'schemaVersion'>,
+): string | undefined {
+  const { applicationId, taskId, storeName, schemaVersion } = wanted;
+  const owner = `${checkpoint.applicationId} ${checkpoint.taskId} ${checkpoint.storeName}`;
+  if (owner !== `${applicationId} ${taskId} ${storeName}`) {
+    return `Store ${storeName} of ${taskId} was written as ${owner}; it will be rebuilt.`;
+  }
+  if (checkpoint.schemaVersion !== schemaVersion) {
+    return `Store ${storeName} has schema ${checkpoint.schemaVersion} where ${schemaVersion} is read; it will be rebuilt.`;
+  }
+  return undefined;
 }
 
 function* present([key, value]: [string, Uint8Array | null]): Iterable<StoreEntry> {

@@ -8,6 +8,7 @@ export {
   ChangelogStore,
   type ChangelogStoreOptions,
   type Recovery,
+  strangerFault,
 } from './changelog.ts';
 export type { EngineOptions } from './engine-keyspace.ts';
 export { LevelStore } from './level.ts';
@@ -18,7 +19,7 @@ export {
   type ModelRegistryOptions,
   modelVersionsMax,
 } from './model-registry.ts';
-export { createEngine, type EngineKind, openEngine } from './open-engine.ts';
+export { checkpointOf, createEngine, type EngineKind, openEngine } from './open-engine.ts';
 export type { StoreProgress } from './progress.ts';
 export { RocksDbStore } from './rocksdb.ts';
 export type {

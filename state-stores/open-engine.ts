@@ -1,11 +1,12 @@
 // Makes an engine by its name, and opens it.
 
+import { access } from 'node:fs/promises';
 import { TaskCorruptedError } from '../support/index.ts';
 import type { EngineOptions } from './engine-keyspace.ts';
 import { LevelStore } from './level.ts';
 import { MemoryStore } from './memory.ts';
 import { RocksDbStore } from './rocksdb.ts';
-import type { StateStore } from './state-store.ts';
+import type { StateStore, StoreCheckpoint } from './state-store.ts';
 
 export type EngineKind = StateStore['engine'];
 
@@ -25,4 +26,23 @@ export async function openEngine(kind: EngineKind, options: EngineOptions): Prom
     await engine.wipe();
   }
   return engine;
+}
+
+/** What a closed store says of itself; undefined when there is none, it cannot be read, or somebody has it open. */
+export async function checkpointOf(
+  kind: EngineKind,
+  options: EngineOptions,
+): Promise<StoreCheckpoint | undefined> {
+  if (kind === 'memory') return undefined;
+  const engine = createEngine(kind, options);
+  try {
+    // Opening would make the folder.
+    await access(options.dir);
+    await engine.open();
+    return await engine.checkpoint();
+  } catch {
+    return undefined;
+  } finally {
+    await engine.close();
+  }
 }

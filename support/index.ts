@@ -28,5 +28,5 @@ export {
   TaskMigratedError,
 } from './errors.ts';
 export { type Logger, silentLogger } from './logger.ts';
-export { Metrics } from './metrics.ts';
+export { Metrics, type MetricValues, mergedMetrics } from './metrics.ts';
 export { Random } from './random.ts';

@@ -1,9 +1,31 @@
 // The metrics of one process, by the names in docs. prom-client keeps and prints them; a processor only moves them.
 // Cardinality is bounded: no label takes a value from data.
 
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import {
+  AggregatorRegistry,
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  Histogram,
+  Registry,
+} from 'prom-client';
 
 const durationBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+const addsUp = new Set([
+  'consumer_lag_records',
+  'partitions_assigned',
+  'restore_remaining_records',
+  'replicas',
+]);
+
+/** What `registry.getMetricsAsJSON` gives: it can be sent between threads. */
+export type MetricValues = readonly object[];
+
+/** The metrics of several threads as those of one process, in Prometheus' text. */
+export function mergedMetrics(threads: readonly MetricValues[]): Promise<string> {
+  return AggregatorRegistry.aggregate(threads.map((values) => [...values])).metrics();
+}
 
 export class Metrics {
   readonly registry = new Registry();
@@ -46,6 +68,28 @@ export class Metrics {
   readonly restoreRemaining = this.#gauge(
     'restore_remaining_records',
     'Changelog records left to restore.',
+  );
+  readonly restoredRecords = this.#counter(
+    'restored_records_total',
+    'Changelog records read into stores, by owners that restore and by replicas that follow.',
+    ['role'],
+  );
+  readonly restoredBytes = this.#counter(
+    'restored_bytes_total',
+    'Bytes of their keys and values.',
+    ['role'],
+  );
+  readonly replicas = this.#gauge('replicas', 'Copies of stores that this process keeps.', [
+    'kind',
+  ]);
+  readonly replicaLag = this.#gauge(
+    'replica_lag_records',
+    'Changelog records that a copy still lacks.',
+    ['task'],
+  );
+  readonly watchdogRestarts = this.#counter(
+    'watchdog_restarts_total',
+    'Tasks restarted because they made no progress.',
   );
   readonly restoreDuration = this.#histogram('restore_duration_seconds', 'Time to restore a task.');
   readonly deltasFolded = this.#counter(
@@ -122,7 +166,14 @@ export class Metrics {
     help: string,
     labelNames: Label[] = [],
   ): Gauge<Label> {
-    return new Gauge({ name: `meanstream_${name}`, help, labelNames, registers: [this.registry] });
+    return new Gauge({
+      name: `meanstream_${name}`,
+      help,
+      labelNames,
+      // Only for the threads of a process: what is counted adds up, of the rest one thread has the newest.
+      aggregator: addsUp.has(name) ? 'sum' : 'max',
+      registers: [this.registry],
+    });
   }
 
   #histogram<Label extends string = never>(

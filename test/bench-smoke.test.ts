@@ -51,7 +51,7 @@ async function rowsOf(name: string) {
 describe('npm run bench', () => {
   it('says what there is when it is not told what to measure', async () => {
     const said = await bench();
-    for (const name of ['assign', 'codec', 'embedded', 'full-batch', 'kernels'])
+    for (const name of ['assign', 'codec', 'embedded', 'full-batch', 'kernels', 'restore', 'soak'])
       expect(said).toContain(`  ${name} `);
     expect(said).toContain('Example: npm run bench -- codec');
   });
@@ -133,5 +133,29 @@ describe.skipIf('unavailable' in kafka)(titleWith(kafka, 'at smoke size, on a re
       }
     },
     timeoutMs,
+  );
+
+  it(
+    'measures a restore against reading the changelog',
+    async () => {
+      const [row] = await rowsOf('restore');
+      expect(row).toMatchObject({ case: 'restore into RocksDB', unit: 'MB/s', n: 5_000 });
+    },
+    timeoutMs,
+  );
+
+  it(
+    'soaks a processor, and every point comes out once',
+    async () => {
+      const rows = await rowsOf('soak');
+      expect(rows.map((each: { case: string }) => each.case)).toEqual([
+        'resident memory, MB',
+        'heap, MB',
+        'external memory, MB',
+        'file descriptors',
+      ]);
+      for (const each of rows) expect(each.mean).toBeGreaterThan(0);
+    },
+    2 * timeoutMs,
   );
 });

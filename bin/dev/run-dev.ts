@@ -2,7 +2,7 @@
 // Starts in the order in which each needs the other, stops in the reverse one, so that what is in hand is committed.
 
 import { join } from 'node:path';
-import { Metrics } from '../../support/index.ts';
+import { InvalidSettingError, Metrics } from '../../support/index.ts';
 import type { CommandContext, SettingFlags } from '../command-context.ts';
 import { measureEventLoopLag } from '../event-loop-lag.ts';
 import type { ExitCode } from '../exit-codes.ts';
@@ -33,6 +33,11 @@ export async function runDev(
   shutdown: Shutdown,
 ): Promise<ExitCode> {
   const { settings } = context;
+  if (settings['num.stream.threads'] > 1) {
+    throw new InvalidSettingError(
+      `num.stream.threads is ${settings['num.stream.threads']}, but the embedded log of \`dev\` is for one thread; set it to 1, or run \`meanstream processor\` on Kafka.`,
+    );
+  }
   await requireFreePort(settings['http.host'], settings['http.port'], '--port');
   process.stderr.write(`${boxed(notice)}\n`);
   const stops: Stop[] = [];

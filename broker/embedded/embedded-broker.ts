@@ -18,10 +18,10 @@ import type {
   TransactionalWriter,
   Writer,
 } from '../broker.ts';
+import { GroupCoordinator } from '../group-coordinator.ts';
 import { applyCompaction } from './compaction.ts';
 import { EmbeddedReader } from './embedded-reader.ts';
 import { EmbeddedTransactionalWriter, EmbeddedWriter } from './embedded-writer.ts';
-import { GroupCoordinator } from './group-coordinator.ts';
 import { LogState, policies } from './log-state.ts';
 import { applyRetention } from './retention.ts';
 
@@ -59,7 +59,10 @@ export class EmbeddedBroker implements Broker {
   constructor(options: EmbeddedBrokerOptions) {
     this.#options = options;
     this.#state = new LogState(options.dataDir, options.clock, options.logger);
-    this.#groups = new GroupCoordinator((topic) => this.#state.topic(topic).partitions.length);
+    this.#groups = new GroupCoordinator((name) => {
+      const topic = this.#state.topics().find((it) => it.name === name);
+      return topic?.partitions ?? [];
+    });
   }
 
   connect(): Promise<void> {

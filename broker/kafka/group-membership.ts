@@ -6,13 +6,26 @@
 //      ▲          └──(unknown member, or no heartbeat for a session)──► lost: no tasks ──┐
 //      └─────────────────────────────────────────────────────────────────────────────────┘
 
-import { FatalError } from '../../support/index.ts';
-import type { AssignedTask, GroupMember, JoinOptions } from '../broker.ts';
+import { FatalError, RetriableError } from '../../support/index.ts';
+import {
+  type AssigningMember,
+  assignTasks,
+  type CountedGroup,
+  type MemberTasks,
+  replicaRulesDefault,
+} from '../assign-tasks.ts';
+import type { AssignedTask, GroupMember, HeldTask, JoinOptions, TaskGroup } from '../broker.ts';
+import { summedBounds } from '../group-coordinator.ts';
 import type { Connections } from './connections.ts';
 import { check, coordinatorMoved, isForbidden, isRefusal, refusalType } from './kafka-errors.ts';
-import { decodeNews, decodeTasks, encodeNews, encodeTasks } from './member-messages.ts';
-import { assignTasks, type CountedGroup } from './task-assignment.ts';
-import { partitionCount } from './topic-admin.ts';
+import {
+  decodeNews,
+  decodeTasks,
+  encodeNews,
+  encodeTasks,
+  type MemberNews,
+} from './member-messages.ts';
+import { listOffsets, partitionCount } from './topic-admin.ts';
 
 const protocolName = 'meanstream-tasks';
 const heartbeatMsMax = 500;
@@ -20,6 +33,9 @@ const recountMs = 5_000;
 const pauseMsMin = 50;
 const pauseMsMax = 1_000;
 const leaveMsMax = 3_000;
+/** The others wait for their tasks meanwhile. */
+const boundsMsMax = 2_000;
+const nothing: MemberTasks = { tasks: [], replicas: [] };
 
 interface Generation {
   readonly id: number;
@@ -40,7 +56,9 @@ export class GroupMembership implements GroupMember {
   readonly #lane: string;
   readonly #left = new AbortController();
   #memberId = '';
-  #tasks: readonly AssignedTask[] = [];
+  #assigned: MemberTasks = nothing;
+  /** Aborted when this member wants the tasks dealt anew. */
+  #rejoining = new AbortController();
   /** What the last assignment made by this member gave each instance. */
   #former = new Map<string, readonly AssignedTask[]>();
   #taskCounts = '';
@@ -69,9 +87,14 @@ export class GroupMembership implements GroupMember {
     return this.#memberId;
   }
 
+  rejoin(): void {
+    this.#rejoining.abort();
+  }
+
   async leave(): Promise<void> {
     if (this.#left.signal.aborted) return;
     this.#left.abort();
+    this.#rejoining.abort();
     const { clock } = this.#connections;
     await Promise.race([this.#sayGoodbye(), clock.sleep(leaveMsMax)]);
     // A join that waits for others is cut off.
@@ -100,7 +123,7 @@ export class GroupMembership implements GroupMember {
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.#connections.logger.error({ group: this.#options.group, reason }, 'Out of the group.');
-      this.#tell([]);
+      this.#tell(nothing);
     }
   }
 
@@ -122,8 +145,9 @@ export class GroupMembership implements GroupMember {
   }
 
   async #joinAndSync(): Promise<Generation> {
-    const { group, sessionTimeoutMs, instanceId, taskGroups } = this.#options;
-    const metadata = encodeNews({ version: 1, instanceId, taskGroups, held: this.#tasks });
+    const { group, sessionTimeoutMs } = this.#options;
+    this.#rejoining = new AbortController();
+    const metadata = encodeNews(this.#news());
     const node = await this.#coordinator();
     const join = () =>
       node.call('JoinGroup', {
@@ -156,15 +180,23 @@ export class GroupMembership implements GroupMember {
     return { id: generationId, isLeader };
   }
 
-  /** Returns when it is time to join again: Kafka asks for it, or the number of tasks has changed. */
+  #news(): MemberNews {
+    const { instanceId, processId = instanceId, taskGroups, held } = this.#options;
+    return {
+      ...{ instanceId, processId, taskGroups, takesReplicas: true },
+      held: held?.() ?? this.#assigned.tasks.map(asRunning),
+    };
+  }
+
+  /** Returns when it is time to join again: Kafka asks for it, we do, or the number of tasks has changed. */
   async #beat(generation: Generation): Promise<void> {
     const { clock } = this.#connections;
     const { group, sessionTimeoutMs } = this.#options;
     const intervalMs = Math.min(heartbeatMsMax, sessionTimeoutMs / 3);
     let recountAtMs = clock.monotonicMs() + recountMs;
     for (;;) {
-      await clock.sleep(intervalMs, this.#left.signal);
-      if (this.#isOver) return;
+      await clock.sleep(intervalMs, this.#rejoining.signal);
+      if (this.#isOver || this.#rejoining.signal.aborted) return;
       try {
         const node = await this.#coordinator();
         const { errorCode } = await node.call('Heartbeat', {
@@ -196,7 +228,7 @@ export class GroupMembership implements GroupMember {
       type === undefined;
     if (type === 'UNKNOWN_MEMBER_ID' || isSilent) {
       this.#memberId = type === undefined ? this.#memberId : '';
-      if (this.#tasks.length > 0) this.#tell([]);
+      if (this.#assigned !== nothing) this.#tell(nothing);
     }
     if (type === undefined || isRefusal(error, coordinatorMoved)) {
       this.#connections.forgetCoordinator('group', group);
@@ -209,25 +241,42 @@ export class GroupMembership implements GroupMember {
   async #assign(
     members: readonly { memberId: string; memberMetadata: Buffer }[],
   ): Promise<{ memberId: string; memberAssignment: Buffer }[]> {
-    const groups = await this.#countTasks();
-    const assignable = members.flatMap(({ memberId, memberMetadata }) => {
+    const counted = await this.#countTasks();
+    const groups = await Promise.all(counted.map((group) => this.#withBounds(group)));
+    const assignable = members.flatMap(({ memberId, memberMetadata }): AssigningMember[] => {
       const news = decodeNews(memberMetadata);
       if (news === undefined) return [];
-      const { instanceId, held, taskGroups } = news;
-      return [{ memberId, instanceId, held, groups: taskGroups.map(({ id }) => id) }];
+      return [{ memberId, ...news, groups: news.taskGroups.map(({ id }) => id) }];
     });
-    const assigned = assignTasks(assignable, groups, this.#former);
-    this.#taskCounts = countsOf(groups);
+    const assigned = assignTasks({
+      ...{ members: assignable, groups, former: this.#former },
+      rules: this.#options.replicas ?? replicaRulesDefault,
+    });
+    this.#taskCounts = countsOf(counted);
     for (const { memberId, instanceId } of assignable) {
-      this.#former.set(instanceId, assigned.get(memberId)!);
+      this.#former.set(instanceId, assigned.get(memberId)!.tasks);
     }
-    return [...assigned].map(([memberId, tasks]) => ({
+    return [...assigned].map(([memberId, dealt]) => ({
       memberId,
-      memberAssignment: encodeTasks(tasks, groups),
+      memberAssignment: encodeTasks(dealt, groups),
     }));
   }
 
-  async #countTasks(): Promise<CountedGroup[]> {
+  /** Without the changelogs nobody can say who is how far behind: then nobody is. */
+  async #withBounds(group: TaskGroup & { readonly tasks: number }): Promise<CountedGroup> {
+    try {
+      const asking = (group.changelogs ?? []).map((topic) => listOffsets(this.#connections, topic));
+      const late = this.#connections.clock.sleep(boundsMsMax).then(() => undefined);
+      const changelogs = await Promise.race([Promise.all(asking), late]);
+      if (changelogs === undefined) throw new RetriableError(`no answer in ${boundsMsMax} ms`);
+      return { ...group, changelogBounds: summedBounds(group.tasks, changelogs) };
+    } catch (error) {
+      this.#report(error, 'The changelogs cannot be looked at; tasks are dealt without.');
+      return { ...group, changelogBounds: [] };
+    }
+  }
+
+  async #countTasks(): Promise<(TaskGroup & { readonly tasks: number })[]> {
     return Promise.all(
       this.#options.taskGroups.map(async (group) => {
         const counts = await Promise.all(
@@ -238,11 +287,11 @@ export class GroupMembership implements GroupMember {
     );
   }
 
-  #tell(tasks: readonly AssignedTask[]): void {
+  #tell(assigned: MemberTasks): void {
     if (this.#left.signal.aborted) return;
-    this.#tasks = tasks;
+    this.#assigned = assigned;
     try {
-      this.#options.onAssignment(tasks);
+      this.#options.onAssignment(assigned.tasks, assigned.replicas);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new FatalError(`Taking on the assigned tasks failed: ${reason}`, { cause });
@@ -263,6 +312,10 @@ export class GroupMembership implements GroupMember {
   }
 }
 
-function countsOf(groups: readonly CountedGroup[]): string {
+function countsOf(groups: readonly { readonly id: string; readonly tasks: number }[]): string {
   return groups.map(({ id, tasks }) => `${id} ${tasks}`).join();
+}
+
+function asRunning(task: AssignedTask): HeldTask {
+  return { ...task, active: true, offset: 'end' };
 }

@@ -4,21 +4,21 @@
 // Beyond the contract it can be told to misbehave: `faults.commit` decides the fate of each transaction, `trim` and
 // `compact` do what retention and the cleaner would.
 
-import type {
-  Append,
-  AppendedAt,
-  AssignedTask,
-  Broker,
-  CommittedOffset,
-  GroupMember,
-  JoinOptions,
-  PartitionOffsets,
-  PartitionReader,
-  TopicDescription,
-  TopicPartition,
-  Transaction,
-  TransactionalWriter,
-  Writer,
+import {
+  type Append,
+  type AppendedAt,
+  type Broker,
+  type CommittedOffset,
+  GroupCoordinator,
+  type GroupMember,
+  type JoinOptions,
+  type PartitionOffsets,
+  type PartitionReader,
+  type TopicDescription,
+  type TopicPartition,
+  type Transaction,
+  type TransactionalWriter,
+  type Writer,
 } from '../../broker/index.ts';
 import type { TopicSpec } from '../../schemas/index.ts';
 import {
@@ -28,7 +28,6 @@ import {
   RetriableError,
   TaskMigratedError,
 } from '../../support/index.ts';
-import { MemoryGroup } from './memory-group.ts';
 import { MemoryPartition } from './memory-partition.ts';
 import { MemoryReader } from './memory-reader.ts';
 
@@ -42,7 +41,7 @@ export class MemoryBroker implements Broker {
   readonly faults: BrokerFaults = {};
   readonly #clock: Clock;
   readonly #topics = new Map<string, { spec: TopicSpec; partitions: MemoryPartition[] }>();
-  readonly #groups = new Map<string, MemoryGroup>();
+  readonly #groups = new GroupCoordinator((topic) => this.#topics.get(topic)?.partitions ?? []);
   readonly #committed = new Map<string, CommittedOffset>();
   readonly #epochs = new Map<string, number>();
 
@@ -98,7 +97,7 @@ export class MemoryBroker implements Broker {
   }
 
   async groupMembers(group: string): Promise<number> {
-    return this.#groups.get(group)?.size ?? 0;
+    return this.#groups.memberCount(group);
   }
 
   openReader({ topic, partition }: TopicPartition, from: number): PartitionReader {
@@ -123,9 +122,7 @@ export class MemoryBroker implements Broker {
   }
 
   async joinGroup(options: JoinOptions): Promise<GroupMember> {
-    const group = this.#groups.get(options.group) ?? new MemoryGroup();
-    this.#groups.set(options.group, group);
-    return group.join(options, (topic) => this.#topic(topic).partitions.length);
+    return this.#groups.join(options);
   }
 
   async close(): Promise<void> {
@@ -162,11 +159,6 @@ export class MemoryBroker implements Broker {
 
   fence(transactionalId: string): void {
     this.#epochs.set(transactionalId, (this.#epochs.get(transactionalId) ?? -1) + 1);
-  }
-
-  /** Hands out the tasks of a group, instead of sharing them evenly. By instance id. */
-  assign(group: string, assignment: ReadonlyMap<string, readonly AssignedTask[]>): void {
-    this.#groups.get(group)?.assign(assignment);
   }
 
   #commit(transaction: Transaction): AppendedAt[] {

@@ -233,7 +233,7 @@ export class Field {
     }
     this.say('asking the oracle');
     const verdict = judge(decodeLogs(run), {
-      ...{ format: 'json', scaling: true, halfLifePoints: 1_000 * model.k },
+      ...{ format: 'json', scaling: true, halfLife: { unit: 'points', value: 1_000 * model.k } },
       ...{ k: model.k, seed: model.seed },
     });
     for (const finding of verdict.findings) this.find(finding);
