@@ -2,13 +2,14 @@
 
 import type { Command } from 'commander';
 import {
+  crashPointOfEnvironment,
   type GivenValue,
   type LoadedSettings,
   loadSettings,
   type SettingKey,
   type SettingValues,
 } from '../config/index.ts';
-import { type Clock, type Logger, systemClock } from '../support/index.ts';
+import { armCrashPoint, type Clock, type Logger, systemClock } from '../support/index.ts';
 import { openLogger } from './logging.ts';
 
 /** Where `dev` and `gateway` listen unless told otherwise. */
@@ -60,6 +61,7 @@ export function openContext({ command, flags, named, defaults }: ContextOptions)
     named: given,
     ...(defaults && { commandDefaults: { command, values: defaults } }),
   });
+  armCrashPoint(crashPointOfEnvironment());
   const level = loaded.values['log.level'];
   const clock = systemClock;
   const logger = openLogger({ level, service: `meanstream-${command}`, clock });

@@ -9,6 +9,7 @@ import type { TransactionalWriter } from '../broker/index.ts';
 import type { StoreProgress } from '../state-stores/index.ts';
 import {
   CommitOutcomeUnknownError,
+  crashPoint,
   RecordTooLargeError,
   TaskMigratedError,
 } from '../support/index.ts';
@@ -43,6 +44,7 @@ export async function commitTransaction(parts: CommitParts): Promise<void> {
   const appends = [...changelogs, ...outputs.appends()];
   try {
     const appended = await writer.commit({ appends, group: applicationId, offsets });
+    crashPoint('committed');
     await stores.commitTo(changelogs, appended);
     metrics.commits.inc({ outcome: 'committed' });
   } catch (error) {

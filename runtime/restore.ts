@@ -4,6 +4,7 @@
 import type { Broker, TopicPartition } from '../broker/index.ts';
 import type { ChangelogStore } from '../state-stores/index.ts';
 import {
+  crashPoint,
   type Logger,
   nextTurn,
   OffsetOutOfRangeError,
@@ -57,7 +58,9 @@ async function readTo(
     while (reader.position < end) {
       signal.throwIfAborted();
       const batch = await reader.read({ rowsMax: restoreRowsMax, waitMsMax: readWaitMs });
-      await store.restore(batch);
+      const restored = store.restore(batch);
+      crashPoint('restoring');
+      await restored;
       onRemaining(Math.max(0, end - batch.nextOffset));
       await nextTurn();
     }

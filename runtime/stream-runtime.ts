@@ -12,7 +12,7 @@
 import { join } from 'node:path';
 import type { AssignedTask, GroupMember } from '../broker/index.ts';
 import { type GlobalStore, openEngine } from '../state-stores/index.ts';
-import { assert, FatalError } from '../support/index.ts';
+import { assert, crashPoint, FatalError } from '../support/index.ts';
 import { GlobalStoreReader } from './global-store-reader.ts';
 import {
   compileRuntimeOptions,
@@ -135,6 +135,7 @@ export class StreamRuntime {
     for (const taskId of this.#runners.keys()) {
       if (!assigned.has(taskId)) this.#release(taskId);
     }
+    crashPoint('rebalancing');
     for (const [taskId, task] of assigned) {
       const busy = this.#runners.has(taskId) || this.#leaving.has(taskId);
       if (!busy && !this.#migrated.has(taskId)) this.#begin(taskId, task);

@@ -3,7 +3,7 @@
 import type { Append, AppendedAt, CommittedOffset } from '../broker/index.ts';
 import { changelogTopic } from '../schemas/index.ts';
 import { ChangelogStore, type StateStore, type StoreProgress } from '../state-stores/index.ts';
-import { FatalError, RetriableError, TaskCorruptedError } from '../support/index.ts';
+import { crashPoint, FatalError, RetriableError, TaskCorruptedError } from '../support/index.ts';
 import { restoreStore } from './restore.ts';
 import type { TaskEnvironment } from './task-environment.ts';
 import type { TaskPlan } from './task-plan.ts';
@@ -113,7 +113,9 @@ export class TaskStores {
   async commitTo(appends: readonly Append[], appended: readonly AppendedAt[]): Promise<void> {
     for (const [i, { store }] of this.#entries.entries()) {
       try {
-        await store.commitTo(appended[i]!.baseOffset + appends[i]!.records.n);
+        const stored = store.commitTo(appended[i]!.baseOffset + appends[i]!.records.n);
+        crashPoint('storing');
+        await stored;
       } catch (error) {
         if (error instanceof TaskCorruptedError) throw error;
         throw new RetriableError(

@@ -24,7 +24,7 @@
 import type { TransactionalWriter } from '../broker/index.ts';
 import type { RecordBatch } from '../schemas/index.ts';
 import type { GlobalStore, KeyValueStore } from '../state-stores/index.ts';
-import { assert, InvalidTopologyError } from '../support/index.ts';
+import { assert, crashPoint, InvalidTopologyError } from '../support/index.ts';
 import { commitTransaction, decodeStreamTime } from './commit.ts';
 import type { TaskScope } from './processor-context.ts';
 import { ProcessorGraph } from './processor-graph.ts';
@@ -130,6 +130,7 @@ export class Task {
   async step(rowsMax: number, waitMsMax: number): Promise<StepOutcome> {
     const sources = this.#running();
     const read = await sources.next(rowsMax, Math.min(waitMsMax, this.#msUntilDue()));
+    if (read !== undefined) crashPoint('fetched');
     const outcome = read === undefined ? 'idle' : this.#process(read, sources);
     const times = this.#times();
     if (this.#graph.run(() => this.#punctuations.run(times))) this.#touched = true;

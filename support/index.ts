@@ -4,6 +4,14 @@
 export { AssertionError, assert, unreachable } from './assert.ts';
 export { type Clock, ManualClock, nextTurn, systemClock } from './clock.ts';
 export {
+  armCrashPoint,
+  type CrashPoint,
+  type CrashPointName,
+  crashPoint,
+  crashPointAfterSending,
+  crashPointNames,
+} from './crash-point.ts';
+export {
   CommitOutcomeUnknownError,
   DependencyDownError,
   FatalError,

@@ -15,6 +15,8 @@
 
 import {
   CommitOutcomeUnknownError,
+  crashPoint,
+  crashPointAfterSending,
   FatalError,
   RecordTooLargeError,
   RetriableError,
@@ -163,7 +165,9 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
       deadlineMs,
       repeatUnclear: false,
     };
-    return sendBatches(options, batches);
+    const produced = await sendBatches(options, batches);
+    crashPoint('produced');
+    return produced;
   }
 
   async #moveOffsets({ group, offsets }: Transaction, deadlineMs: number): Promise<void> {
@@ -179,11 +183,14 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
       const codes = answer.topics.flatMap(({ partitions }) => partitions);
       checkAll('TxnOffsetCommit', codes);
     });
+    crashPoint('offsets-sent');
   }
 
   async #end(isCommit: boolean, deadlineMs: number): Promise<void> {
     await this.#ask('transaction', this.transactionalId, deadlineMs, async (node) => {
-      const answer = await node.call('EndTxn', { ...this.#producer, transactionResult: isCommit });
+      const end = node.call('EndTxn', { ...this.#producer, transactionResult: isCommit });
+      if (isCommit) crashPointAfterSending('end-sent');
+      const answer = await end;
       check('EndTxn', answer.errorCode);
     });
   }
