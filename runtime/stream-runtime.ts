@@ -11,7 +11,7 @@
 
 import { join } from 'node:path';
 import type { AssignedTask, GroupMember } from '../broker/index.ts';
-import { type GlobalStore, openEngine } from '../state-stores/index.ts';
+import type { GlobalStore } from '../state-stores/index.ts';
 import { assert, crashPoint, FatalError } from '../support/index.ts';
 import { GlobalStoreReader } from './global-store-reader.ts';
 import {
@@ -237,14 +237,14 @@ export class StreamRuntime {
   }
 
   #taskEnvironment(): TaskEnvironment {
-    const { stateDir, applicationId, storeEngine, logger } = this.#options;
+    const { stateDir, applicationId, openEngine, logger } = this.#options;
     const { commitIntervalMs, commitRowsMax, commitBytesMax, batchRowsMax } = this.#options;
     const { broker, clock, metrics, autoOffsetReset } = this.#options;
     return {
       ...{ applicationId, broker, clock, logger, metrics, autoOffsetReset },
       globalStores: new Map([...this.#globals].map(([name, { store }]) => [name, store])),
       openStore: (taskId, name) =>
-        openEngine(storeEngine, { name, dir: join(stateDir, applicationId, taskId, name), logger }),
+        openEngine({ name, dir: join(stateDir, applicationId, taskId, name), logger }),
       limits: { commitIntervalMs, commitRowsMax, commitBytesMax, batchRowsMax },
     };
   }

@@ -1,4 +1,5 @@
-// The model is held to the contract of the real brokers, in virtual time let loose: else what is simulated over it proves little.
+// The model is held to the contract of the real brokers, with virtual time tied to the clock: else what is
+// simulated over it proves little.
 
 import { brokerContract } from '../../broker/testing/broker-contract.ts';
 import { Random, systemClock } from '../../support/index.ts';
@@ -13,11 +14,11 @@ brokerContract({
     const scheduler = new Scheduler();
     const cluster = new ModelCluster({ scheduler, random: new Random(1) });
     const broker = new ModelBroker(cluster, new SimulatedProcess('contract', scheduler));
-    const startMs = scheduler.nowMs() - systemClock.monotonicMs();
     let isOpen = true;
     const runOn = async () => {
       while (isOpen) {
-        await scheduler.run(startMs + systemClock.monotonicMs());
+        // Never ahead of the clock that the cases look at.
+        await scheduler.run(scheduler.nowMs() + 1);
         await systemClock.sleep(1);
       }
     };

@@ -20,6 +20,13 @@ export class FencedError extends Error {}
 /** A definite no; nothing was done. */
 export class RefusalError extends Error {}
 
+interface TransactionState {
+  outcome: 'open' | 'committed' | 'aborted';
+  /** Its commit is decided; the marker is on its way. */
+  isDecided: boolean;
+  readonly first: number;
+}
+
 export interface LogEntry {
   readonly offset: number;
   readonly key: Uint8Array | null;
@@ -27,7 +34,7 @@ export interface LogEntry {
   readonly timestamp: number;
   readonly headers: readonly RecordHeader[];
   /** Null for records outside transactions. */
-  readonly transaction: { outcome: 'open' | 'committed' | 'aborted' } | null;
+  readonly transaction: TransactionState | null;
   readonly isMarker: boolean;
 }
 
@@ -36,7 +43,7 @@ interface ProducerState {
   nextSequence: number;
   /** Answers already given in this epoch, by sequence: a batch that comes again gets the same. */
   readonly given: Map<number, number>;
-  transaction: { outcome: 'open' | 'committed' | 'aborted'; readonly first: number } | undefined;
+  transaction: TransactionState | undefined;
 }
 
 export class ModelPartition {
@@ -59,6 +66,11 @@ export class ModelPartition {
 
   get lastStable(): number {
     return Math.min(this.highWatermark, ...this.#open.values());
+  }
+
+  /** No transaction is open and everything is replicated. */
+  get isSettled(): boolean {
+    return this.#open.size === 0 && this.highWatermark === this.end;
   }
 
   check(records: RecordColumns): void {
@@ -85,7 +97,7 @@ export class ModelPartition {
     const base = this.end;
     if (state !== undefined) {
       if (state.transaction === undefined) {
-        state.transaction = { outcome: 'open', first: base };
+        state.transaction = { outcome: 'open', isDecided: false, first: base };
         this.#open.set(producer!.id, base);
       }
       state.nextSequence = sequence + records.n;
@@ -105,6 +117,12 @@ export class ModelPartition {
     }
     this.end = base + records.n;
     return base;
+  }
+
+  /** The coordinator has decided; readers hear of it with the marker. */
+  decide(producerId: number): void {
+    const transaction = this.#producers.get(producerId)?.transaction;
+    if (transaction !== undefined) transaction.isDecided = true;
   }
 
   /** The end of a transaction; from here older epochs of its producer are fenced. */
@@ -155,7 +173,7 @@ export class ModelPartition {
   read(from: number, rowsMax: number): { rows: LogEntry[]; nextOffset: number; end: number } {
     const end = this.lastStable;
     const rows: LogEntry[] = [];
-    for (let at = this.#indexOf(from); at < this.entries.length; at++) {
+    for (let at = this.indexOf(from); at < this.entries.length; at++) {
       const entry = this.entries[at]!;
       if (entry.offset >= end) break;
       if (!isVisible(entry)) continue;
@@ -180,7 +198,7 @@ export class ModelPartition {
     );
   }
 
-  #indexOf(offset: number): number {
+  indexOf(offset: number): number {
     let low = 0;
     let high = this.entries.length;
     while (low < high) {

@@ -42,7 +42,9 @@ export class OffsetTable {
       .filter((offset) => offset !== undefined);
   }
 
-  committed(partition: TopicPartition): number {
+  /** Undefined while a commit is under way. */
+  committed(partition: TopicPartition): number | undefined {
+    if (this.#pending.size > 0) return undefined;
     return this.#committed.get(nameOf(partition))?.offset ?? 0;
   }
 

@@ -4,7 +4,7 @@
 import { type Clock, nextTurn } from '../../support/index.ts';
 
 interface Entry {
-  readonly atMs: number;
+  atMs: number;
   readonly order: number;
   fire: (() => void) | undefined;
 }
@@ -15,6 +15,7 @@ const ticksPerMs = 64;
 export class Scheduler implements Clock {
   #nowMs = 1_700_000_000_000;
   #ordered = 0;
+  #leaptMs = 0;
   /** A binary heap: an entry is not later than its children. */
   readonly #heap: Entry[] = [];
 
@@ -39,12 +40,13 @@ export class Scheduler implements Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       if (signal?.aborted) return resolve();
-      const cancel = this.after(ms, resolve);
-      const aborted = () => {
+      const cancel = this.after(ms, () => done());
+      const done = () => {
         cancel();
+        signal?.removeEventListener('abort', done);
         resolve();
       };
-      signal?.addEventListener('abort', aborted, { once: true });
+      signal?.addEventListener('abort', done);
     });
   }
 
@@ -60,18 +62,22 @@ export class Scheduler implements Clock {
     return () => cancel();
   }
 
-  /** Lets time pass with nothing happening in between: what is due by then happens late, in its order. */
+  /** Lets time pass with nothing happening in between, as for a world asleep: all that is due comes as much later. */
   leap(ms: number): void {
     this.#nowMs += ms;
+    this.#leaptMs += ms;
+    for (const entry of this.#heap) entry.atMs += ms;
   }
 
-  /** Runs what is due until `untilMs`, or until `isDone` says so. @returns whether it did. */
+  /** Runs what is due until `untilMs` (leaps not counted), or until `isDone` says so. @returns whether it did. */
   async run(untilMs: number, isDone: () => boolean = () => false): Promise<boolean> {
+    const leaptMs = this.#leaptMs;
     await nextTurn();
     while (!isDone()) {
       const [next] = this.#heap;
-      if (next === undefined || next.atMs > untilMs) {
-        this.#nowMs = Math.max(this.#nowMs, Math.floor(untilMs * ticksPerMs) / ticksPerMs);
+      const endMs = untilMs + this.#leaptMs - leaptMs;
+      if (next === undefined || next.atMs > endMs) {
+        this.#nowMs = Math.max(this.#nowMs, Math.floor(endMs * ticksPerMs) / ticksPerMs);
         return false;
       }
       this.#pop();

@@ -56,12 +56,13 @@ export class SimulatedProcess {
   #sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       if (signal?.aborted) return resolve();
-      const cancel = this.after(ms, resolve);
-      const aborted = () => {
+      const cancel = this.after(ms, () => done());
+      const done = () => {
         cancel();
+        signal?.removeEventListener('abort', done);
         resolve();
       };
-      signal?.addEventListener('abort', aborted, { once: true });
+      signal?.addEventListener('abort', done);
     });
   }
 }

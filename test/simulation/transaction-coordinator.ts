@@ -105,6 +105,7 @@ export class TransactionCoordinator {
     state.isCommit = isCommit;
     note(`${transactionalId} epoch ${state.epoch}: ${isCommit ? 'committed' : 'aborted'}`);
     const producer = { id: state.id, epoch: state.epoch };
+    if (isCommit) for (const partition of state.partitions) partition.decide(state.id);
     let left = state.partitions.size + state.tables.size;
     const done = () => {
       left -= 1;

@@ -1,0 +1,31 @@
+// A seed that fails is printed and can be run alone: MEANSTREAM_TEST_SEED=<seed> npx vitest run test/simulation/simulation.test.ts
+// MEANSTREAM_TEST_SEEDS=<number> runs more of them.
+
+import { expect, test } from 'vitest';
+import { CountingWorkload } from './counting-workload.ts';
+import { type SimulationResult, simulate } from './simulation.ts';
+
+const only = process.env.MEANSTREAM_TEST_SEED;
+const seeds = Number(process.env.MEANSTREAM_TEST_SEEDS ?? 1_000);
+const all = only === undefined ? Array.from({ length: seeds }, (_, i) => i + 1) : [Number(only)];
+
+function report({ seed, findings, trace }: SimulationResult): string {
+  const tail = only === undefined ? trace.slice(-40) : trace;
+  return [
+    `seed ${seed}: ${findings.join('; ')}`,
+    `again: MEANSTREAM_TEST_SEED=${seed} npx vitest run test/simulation/simulation.test.ts`,
+    ...tail,
+  ].join('\n');
+}
+
+test(`nothing is lost, repeated or out of order in ${all.length} histories`, async () => {
+  const faults: Record<string, number> = {};
+  for (const seed of all) {
+    const result = await simulate(seed, new CountingWorkload());
+    if (result.findings.length > 0) expect.fail(report(result));
+    for (const [fault, times] of Object.entries(result.faults)) {
+      faults[fault] = (faults[fault] ?? 0) + times;
+    }
+  }
+  if (process.env.VERBOSE) console.log(faults);
+}, 300_000);
