@@ -90,10 +90,10 @@ export class CountingWorkload implements Workload {
     return undefined;
   }
 
-  atEnd(
+  async atEnd(
     _: ModelCluster,
     state: (task: string, store: string) => ReadonlyMap<string, string>,
-  ): string | undefined {
+  ): Promise<string | undefined> {
     for (const [partition, totals] of this.#totals.entries()) {
       const sorted = (entries: Iterable<[string, string]>) => JSON.stringify([...entries].sort());
       const found = sorted(state(`count_${partition}`, 'totals').entries());

@@ -18,7 +18,7 @@ brokerContract({
     const runOn = async () => {
       while (isOpen) {
         // Never ahead of the clock that the cases look at.
-        await scheduler.run(scheduler.nowMs() + 1);
+        await scheduler.run(scheduler.monotonicMs() + 1);
         await systemClock.sleep(1);
       }
     };

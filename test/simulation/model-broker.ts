@@ -262,9 +262,7 @@ export class ModelBroker implements Broker {
     if (offsets.length === 0) return;
     const table = this.#cluster.table(group);
     await this.#add(id, producer, `add offsets`, () => table);
-    await this.#call({ what: `${id} offsets`, mayDouble: true }, () =>
-      table.add(producer, offsets),
-    );
+    await this.#call({ what: `${id} offsets` }, () => table.add(producer, offsets));
   }
 
   #add(

@@ -104,11 +104,11 @@ export class ModelCluster {
   async fetch(at: TopicPartition, from: number, rowsMax: number, waitMs: number): Promise<Fetched> {
     const partition = this.partition(at);
     partition.checkRange(from);
-    const untilMs = this.scheduler.nowMs() + waitMs;
-    while (partition.lastStable === from && this.scheduler.nowMs() < untilMs) {
+    const untilMs = this.scheduler.monotonicMs() + waitMs;
+    while (partition.lastStable === from && this.scheduler.monotonicMs() < untilMs) {
       const replicated = new AbortController();
       partition.onReplicated(() => replicated.abort());
-      await this.scheduler.sleep(untilMs - this.scheduler.nowMs(), replicated.signal);
+      await this.scheduler.sleep(untilMs - this.scheduler.monotonicMs(), replicated.signal);
       if (this.#isClosed) break;
     }
     partition.checkRange(from);

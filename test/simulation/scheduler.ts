@@ -20,7 +20,7 @@ export class Scheduler implements Clock {
   readonly #heap: Entry[] = [];
 
   nowMs(): number {
-    return this.#nowMs;
+    return Math.floor(this.#nowMs);
   }
 
   monotonicMs(): number {

@@ -2,8 +2,8 @@
 // MEANSTREAM_TEST_SEEDS=<number> runs more of them.
 
 import { expect, test } from 'vitest';
-import { CountingWorkload } from './counting-workload.ts';
 import { type SimulationResult, simulate } from './simulation.ts';
+import { workloadOf } from './workload-of.ts';
 
 const only = process.env.MEANSTREAM_TEST_SEED;
 const seeds = Number(process.env.MEANSTREAM_TEST_SEEDS ?? 1_000);
@@ -21,7 +21,7 @@ function report({ seed, findings, trace }: SimulationResult): string {
 test(`nothing is lost, repeated or out of order in ${all.length} histories`, async () => {
   const faults: Record<string, number> = {};
   for (const seed of all) {
-    const result = await simulate(seed, new CountingWorkload());
+    const result = await simulate(seed, workloadOf(seed));
     if (result.findings.length > 0) expect.fail(report(result));
     for (const [fault, times] of Object.entries(result.faults)) {
       faults[fault] = (faults[fault] ?? 0) + times;

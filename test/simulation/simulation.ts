@@ -57,7 +57,7 @@ class Simulation {
   readonly #findings: string[] = [];
   readonly #trace: string[] = [];
   readonly #faults: Record<string, number> = {};
-  readonly #startMs = this.#scheduler.nowMs();
+  readonly #startMs = this.#scheduler.monotonicMs();
   readonly #changelogs: ChangelogCheck;
   readonly #committed = new Map<string, number>();
   readonly #limits: Pick<StreamRuntimeOptions, 'commitIntervalMs' | 'batchRowsMax'>;
@@ -135,7 +135,7 @@ class Simulation {
       instance.process.resume();
       if (!instance.process.isAlive) this.#restart(instance);
     }
-    const untilMs = this.#scheduler.nowMs() + finishMsMax;
+    const untilMs = this.#scheduler.monotonicMs() + finishMsMax;
     const isFinished = () => this.#findings.length > 0 || this.#isThrough();
     if (!(await this.#scheduler.run(untilMs, isFinished))) {
       this.#find(
@@ -153,14 +153,14 @@ class Simulation {
       );
     }
     const isOver = () => running === 0 || this.#findings.length > 0;
-    if (!(await this.#scheduler.run(this.#scheduler.nowMs() + 60_000, isOver))) {
+    if (!(await this.#scheduler.run(this.#scheduler.monotonicMs() + 60_000, isOver))) {
       this.#find('it did not stop');
     }
-    await this.#scheduler.run(this.#scheduler.nowMs() + 100);
+    await this.#scheduler.run(this.#scheduler.monotonicMs() + 100);
     if (this.#findings.length > 0) return;
     this.#check();
     for (const { name } of this.#instances) this.#checkStores(name);
-    const fault = this.#workload.atEnd?.(this.#cluster, (task, store) =>
+    const fault = await this.#workload.atEnd?.(this.#cluster, (task, store) =>
       this.#changelogs.newest(task, store),
     );
     if (fault !== undefined) this.#find(fault);
@@ -353,7 +353,7 @@ class Simulation {
   }
 
   #note(text: string): void {
-    this.#trace.push(`${(this.#scheduler.nowMs() - this.#startMs).toFixed(2)} ${text}`);
+    this.#trace.push(`${(this.#scheduler.monotonicMs() - this.#startMs).toFixed(2)} ${text}`);
   }
 
   #find(finding: string): void {

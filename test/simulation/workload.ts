@@ -34,5 +34,5 @@ export interface Workload {
   atEnd?(
     cluster: ModelCluster,
     state: (task: string, store: string) => ReadonlyMap<string, string>,
-  ): string | undefined;
+  ): Promise<string | undefined>;
 }
