@@ -24,12 +24,12 @@ const bug = (name: string, file: string, seed: number, ...pairs: [string, string
 export const plantedBugs: readonly PlantedBug[] = [
   bug('no new producer epoch at a take-over', task, 1, [
     'await broker.openTransactionalWriter(`${applicationId}-${this.id}`)',
-    'await (((broker as any).kept ??= {})[this.id] ??= broker.openTransactionalWriter(`${applicationId}-${this.id}`))',
+    'await (((broker as { kept?: Record<string, unknown> }).kept ??= {})[this.id] ??= broker.openTransactionalWriter(`${applicationId}-${this.id}`))',
   ]),
   bug(
     'the offsets are read before the older owner is fenced',
     task,
-    1,
+    729,
     [
       '    this.#writer = await broker.openTransactionalWriter',
       '    const committed = await broker.committedOffsets(applicationId, sources.map(({ topic }) => ({ topic, partition: this.#partition })));\n    this.#writer = await broker.openTransactionalWriter',

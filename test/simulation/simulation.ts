@@ -166,11 +166,12 @@ class Simulation {
     if (fault !== undefined) this.#find(fault);
   }
 
+  /** What one task commits is another's input: markers that are on their way count. */
   #isThrough(): boolean {
     return this.#workload.inputs.every((input) => {
-      const { lastStable } = this.#cluster.partition(input);
+      const { end, isSettled } = this.#cluster.partition(input);
       const at = this.#cluster.table(applicationId).committed(input);
-      return lastStable === 0 || (at !== undefined && at >= lastStable);
+      return isSettled && (end === 0 || (at !== undefined && at >= end));
     });
   }
 
