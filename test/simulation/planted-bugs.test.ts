@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { plantedBugs } from './planted-bugs.ts';
 import { compileTree, huntIn, plant } from './planted-tree.ts';
 
-const historiesMax = Number(process.env.MEANSTREAM_TEST_HUNT ?? 300);
+const historiesMax = Number(process.env.MEANSTREAM_TEST_HUNT ?? 1_000);
 const msMax = 120_000;
 const folder = mkdtempSync(join(tmpdir(), 'planted-'));
 

@@ -29,7 +29,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   bug(
     'the offsets are read before the older owner is fenced',
     task,
-    729,
+    592,
     [
       '    this.#writer = await broker.openTransactionalWriter',
       '    const committed = await broker.committedOffsets(applicationId, sources.map(({ topic }) => ({ topic, partition: this.#partition })));\n    this.#writer = await broker.openTransactionalWriter',
