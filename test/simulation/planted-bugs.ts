@@ -106,7 +106,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     'appended[i]!.baseOffset + appends[i]!.records.n',
     'appended[i]!.baseOffset + 1',
   ]),
-  bug('a restore ends one record early', 'runtime/restore.ts', 47, [
+  bug('a restore ends before the end of its changelog', 'runtime/restore.ts', 47, [
     'await readTo(end, recovery.restoreFrom',
     'await readTo(end - 3, recovery.restoreFrom',
   ]),
