@@ -1,7 +1,12 @@
 // What a runtime is given, and what it works with: every option present, checked, durations in milliseconds.
 
 import type { Broker } from '../broker/index.ts';
-import type { EngineKind } from '../state-stores/index.ts';
+import {
+  type EngineKind,
+  type EngineOptions,
+  openEngine,
+  type StateStore,
+} from '../state-stores/index.ts';
 import {
   type Clock,
   InvalidSettingError,
@@ -24,6 +29,8 @@ export interface StreamRuntimeOptions {
   readonly clock: Clock;
   /** Default rocksdb. */
   readonly storeEngine?: EngineKind;
+  /** Opens the engine of a store; default: `storeEngine`, in the store's folder. */
+  readonly openEngine?: (options: EngineOptions) => Promise<StateStore>;
   /** A task with something to commit does so after this long at the latest. Default 100. */
   readonly commitIntervalMs?: number;
   /** … or as soon as it has taken in this many rows (default 65,536) … */
@@ -81,6 +88,7 @@ export function compileRuntimeOptions(given: StreamRuntimeOptions): RuntimeOptio
   const options: RuntimeOptions = {
     ...defaults,
     processId: given.instanceId,
+    openEngine: (of) => openEngine(given.storeEngine ?? defaults.storeEngine, of),
     metrics: given.metrics ?? new Metrics(),
     ...withoutUndefined(given),
   };

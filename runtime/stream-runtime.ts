@@ -13,7 +13,7 @@
 import { join } from 'node:path';
 import type { AssignedReplica, AssignedTask, GroupMember, HeldTask } from '../broker/index.ts';
 import { changelogTopic } from '../schemas/index.ts';
-import { type GlobalStore, openEngine } from '../state-stores/index.ts';
+import type { GlobalStore } from '../state-stores/index.ts';
 import { assert, crashPoint, FatalError } from '../support/index.ts';
 import { GlobalStoreReader } from './global-store-reader.ts';
 import { HeldStores } from './held-stores.ts';
@@ -341,14 +341,13 @@ export class StreamRuntime {
   }
 
   #taskEnvironment(): TaskEnvironment {
-    const { applicationId, storeEngine, logger } = this.#options;
+    const { applicationId, openEngine, logger } = this.#options;
     const { commitIntervalMs, commitRowsMax, commitBytesMax, batchRowsMax } = this.#options;
     const { broker, clock, metrics, autoOffsetReset } = this.#options;
     return {
       ...{ applicationId, broker, clock, logger, metrics, autoOffsetReset },
       globalStores: new Map([...this.#globals].map(([name, { store }]) => [name, store])),
-      openStore: (taskId, name) =>
-        openEngine(storeEngine, { name, dir: this.#dirOf(taskId, name), logger }),
+      openStore: (taskId, name) => openEngine({ name, dir: this.#dirOf(taskId, name), logger }),
       limits: { commitIntervalMs, commitRowsMax, commitBytesMax, batchRowsMax },
     };
   }
