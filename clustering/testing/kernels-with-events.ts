@@ -1,8 +1,7 @@
 // Points from moving Gaussian kernels that come and go, with the truth of what happened: after the RandomRBFGeneratorEvents of
 // MOA (kernels in [0, 1]^d, radius 0.07, a step of 0.01 every 500 points, a tenth noise, an event every so many points).
 //
-// Events: create/delete, where one kernel is gone and another is elsewhere from one point to the next; merge/split, where one
-// kernel has moved onto another's place and a third has become two. The number of kernels stays.
+// An event: one kernel is gone and another is elsewhere from one point to the next. The number of kernels stays.
 
 import { Random } from '../../support/index.ts';
 
@@ -18,7 +17,6 @@ export interface KernelStreamOptions {
 }
 
 export interface KernelEvent {
-  readonly type: 'create-delete' | 'merge-split';
   /** The points before it. */
   readonly at: number;
   /** Where what is gone was, and where the new one is. */
@@ -61,11 +59,10 @@ export class KernelStream {
   }
 
   #happen(): void {
-    const type = this.events.length % 2 === 0 ? 'create-delete' : 'merge-split';
     const going = this.#random.below(this.#centres.length);
     const gone = this.#centres[going]!.slice();
     this.#place(going, this.#free(going));
-    this.events.push({ type, at: this.#made, gone, came: this.#centres[going]!.slice() });
+    this.events.push({ at: this.#made, gone, came: this.#centres[going]!.slice() });
   }
 
   /** They turn back at the walls, and before they come close to each other. */
