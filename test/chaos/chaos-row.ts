@@ -1,6 +1,6 @@
 // A row of the chaos table: one kind of fault, how often it is done, and what was found wrong.
 import type { Random } from '../../support/index.ts';
-import type { Field } from './field.ts';
+import type { Field, Say } from './field.ts';
 
 export interface Scale {
   /** As often as a change can afford, or as a night can. */
@@ -30,8 +30,6 @@ export interface OwnOutcome {
   /** Why the row could not be run here. */
   readonly skipped?: string;
 }
-
-export type Say = (line: string) => void;
 
 export function count(counts: Counts, name: string, by = 1): void {
   counts[name] = (counts[name] ?? 0) + by;

@@ -1,9 +1,9 @@
 // Runs rows of the chaos table, each on a field of its own or several on one, and collects the verdicts.
 import { Random } from '../../support/index.ts';
 import { brokerBounce } from './broker-bounce.ts';
-import type { Counts, FieldRow, OwnRow, Say } from './chaos-row.ts';
+import type { Counts, FieldRow, OwnRow } from './chaos-row.ts';
 import { diskFaults } from './disk-faults.ts';
-import { Field, type FieldOptions, type Proof } from './field.ts';
+import { Field, type FieldOptions, type Proof, type Say } from './field.ts';
 import { killAtPoints } from './kill-at-points.ts';
 import { networkFaults } from './network-faults.ts';
 import { rebalances } from './rebalances.ts';

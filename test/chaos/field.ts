@@ -21,7 +21,9 @@ import {
   readRun,
   replayChangelog,
 } from '../support/recorded-run.ts';
-import type { Say } from './chaos-row.ts';
+
+/** Where a run says what it does, a line at a time. */
+export type Say = (line: string) => void;
 
 export const sessionTimeoutMs = 2_000;
 /** For whatever must come about: a slow machine is no fault. */
