@@ -112,20 +112,21 @@ export class TaskStores {
 
   /**
    * State and input offsets move in one transaction, so they can only differ when somebody else moved the offsets.
-   * @throws FatalError then: going on would count records twice or not at all.
+   * @returns what to stop with then: going on would count records twice or not at all.
    */
-  checkAgainst(committed: readonly CommittedOffset[]): void {
+  faultAgainst(committed: readonly CommittedOffset[]): FatalError | undefined {
     for (const { store } of this.#entries) {
       for (const { topic, partition, offset } of committed) {
         const taken = store.progress?.inputOffsets[inputName({ topic, partition })];
         if (taken === undefined || taken === offset) continue;
-        throw new FatalError(
+        return new FatalError(
           `Store ${store.name} of task ${this.#taskId} has taken in ${topic}-${partition} up to offset ${taken}, ` +
             `but the group's offset is ${offset}; if the group was moved on purpose, run \`meanstream reset\`.`,
           { taskId: this.#taskId, store: store.name, topic, partition, offset },
         );
       }
     }
+    return undefined;
   }
 
   /** Seals the open changes: this task's part of the transaction for its changelogs. */

@@ -21,10 +21,16 @@
 //   5. input goes on at the committed offset, never at the store's
 // Then, again and again: `step` (one batch into the overlay), and `commit` when it is due.
 
-import type { TransactionalWriter } from '../broker/index.ts';
+import type { CommittedOffset, TransactionalWriter } from '../broker/index.ts';
 import type { RecordBatch } from '../schemas/index.ts';
 import type { GlobalStore, KeyValueStore } from '../state-stores/index.ts';
-import { assert, crashPoint, InvalidTopologyError, RetriableError } from '../support/index.ts';
+import {
+  assert,
+  crashPoint,
+  InvalidTopologyError,
+  RetriableError,
+  TaskMigratedError,
+} from '../support/index.ts';
 import { commitTransaction, decodeStreamTime } from './commit.ts';
 import type { TaskScope } from './processor-context.ts';
 import { ProcessorGraph } from './processor-graph.ts';
@@ -123,7 +129,8 @@ export class Task {
     const inputs = sources.map(({ topic }) => ({ topic, partition: this.#partition }));
     const committed = await broker.committedOffsets(applicationId, inputs);
     await this.#stores.restore(this.#stopRestore.signal);
-    this.#stores.checkAgainst(committed);
+    const fault = this.#stores.faultAgainst(committed);
+    if (fault !== undefined) throw await this.#unlessMigrated(fault, committed);
     metrics.restoreDuration.observe((clock.monotonicMs() - startedMs) / 1000);
     this.#streamTimeMs = Math.max(
       this.#stores.progress?.streamTimeMs ?? -1,
@@ -135,6 +142,18 @@ export class Task {
     this.#commitStartedMs = clock.monotonicMs();
     this.#commitEndedMs = this.#commitStartedMs;
     this.#moveTo('RUNNING');
+  }
+
+  /** Who was held up between the offsets and the restore may have lost the task: the next owner has moved both. */
+  async #unlessMigrated(fault: Error, before: readonly CommittedOffset[]): Promise<Error> {
+    const { broker, applicationId } = this.#environment;
+    const now = await broker.committedOffsets(applicationId, before);
+    const moved = now.some(({ offset }, i) => offset !== before[i]!.offset);
+    if (!moved) return fault;
+    return new TaskMigratedError(
+      `Task ${this.id} got another owner while its stores were restored: the group's offsets have moved on.`,
+      { taskId: this.id, cause: fault },
+    );
   }
 
   /**

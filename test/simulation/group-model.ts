@@ -106,6 +106,7 @@ export class GroupModel {
   /** Tasks change hands for no reason anybody sees. */
   shuffle(): void {
     const members = [...this.#members.values()];
+    if (members.length === 0) return;
     const pick = () => members[this.#random.below(members.length)]!;
     for (const key of this.#owners.keys()) this.#owners.set(key, pick());
     this.#deal(true);

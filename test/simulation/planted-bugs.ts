@@ -65,7 +65,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     'ageMs > Number.POSITIVE_INFINITY',
   ]),
   bug("another task's store is kept", changelog, 55, [
-    'if (owner !== `${applicationId} ${taskId} ${this.name}`) {',
+    'if (owner !== `${applicationId} ${taskId} ${storeName}`) {',
     'if (owner === "") {',
   ]),
   bug(

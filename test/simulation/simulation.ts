@@ -220,6 +220,8 @@ class Simulation {
       ...{ topology: this.#workload.topology(), applicationId, instanceId: name, stateDir: name },
       broker: new ModelBroker(this.#cluster, process),
       clock: process.clock,
+      // The disk is ours: nothing is to be looked for on a real one.
+      storeEngine: 'memory',
       openEngine: (options) => this.#disk.open(process, options.name, options.dir),
       sessionTimeoutMs,
       ...{ metrics, logger: this.#loggerOf(process), ...this.#limits },
