@@ -62,6 +62,44 @@ describe('the full-batch fit', () => {
     expect(continued.inertia).toBeLessThanOrEqual(good.inertia);
   });
 
+  it('leaves a poor optimum by a swap, which Lloyd alone does not', () => {
+    // Two centroids share the group at 0, and one has the groups at 100 and 110: no single point would change sides.
+    const values = Float32Array.of(-1, 0, 1, 99, 100, 101, 109, 110, 111);
+    const weights = Float32Array.of(1, 1, 1, 1, 2, 1, 1, 1, 1);
+    const each = { values, weights, n: 9, dims: 1, k: 3, kernels };
+    const initial = Float64Array.of(-1, 0.5, 105);
+    const stuck = fitFullBatch({ ...each, seed: 1, nInit: 0, initial });
+    expect(stuck.inertia).toBeGreaterThan(100);
+    for (let seed = 0; seed < 20; seed++) {
+      const fit = fitFullBatch({ ...each, seed, nInit: 1, initial });
+      expect([...fit.centroids].sort((a, b) => a - b)).toEqual([0, 100, 110]);
+    }
+  });
+
+  it('swaps for no more iterations than its runs made, but for the last, and tells of them', () => {
+    const hard = mixture(2000, 3, 30, 5);
+    const reports: IterationReport[] = [];
+    const onIteration = (report: IterationReport) => reports.push(report);
+    for (const nInit of [1, 3]) {
+      reports.length = 0;
+      const fit = fitFullBatch({ ...hard, k: 30, seed: 1, kernels, nInit, onIteration });
+      const isSwap = ({ run }: IterationReport) => run > nInit;
+      const runs = reports.filter((report) => !isSwap(report));
+      const last = reports.at(-1)!.run;
+      const swaps = reports.filter((report) => isSwap(report) && report.run < last);
+      expect(last).toBeGreaterThan(nInit);
+      expect(swaps.length).toBeLessThan(runs.length);
+      expect(fit.inertia).toBeLessThanOrEqual(Math.min(...runs.map(({ inertia }) => inertia)));
+    }
+  });
+
+  it('swaps nothing in a fit that was cut short', () => {
+    const reports: IterationReport[] = [];
+    const onIteration = (report: IterationReport) => reports.push(report);
+    fitFullBatch({ ...options, nInit: 2, iterationsMax: 1, onIteration });
+    expect(reports.map(({ run }) => run)).toEqual([1, 2]);
+  });
+
   it('gives every distinct point its own cluster when there are k of them', () => {
     const values = Float32Array.of(5, 5, 5, 1, 1, 9, 9, 9, 9, -4);
     const fit = fitFullBatch({ values, n: 10, dims: 1, k: 4, seed: 3, kernels });

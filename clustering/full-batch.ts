@@ -8,11 +8,16 @@
 //    point that is farthest from its own centroid.
 // 5. Again, until the centroids' squared shift is within tolerance, or no label changes.
 //
-// The best of `nInit` runs wins. Same rows, order, seed and parameters: same bits, whatever the number of threads, the
+// The best of `nInit` runs is then tried with one centroid elsewhere (centroid-swaps.ts), again and again: a few iterations
+// show whether that leads to less, and if so they go on to the end and it is the new best. At most as many iterations as the
+// runs made, but for the last one's, and it stops after 3 + k / 2 vain trials in a row. Never worse.
+//
+// Same rows, order, seed and parameters: same bits, whatever the number of threads, the
 // chunks and the kernels, and with or without pruning. At most O(n · k · dims) an iteration, near O(n) at the end.
 
 import { availableParallelism } from 'node:os';
 import { assert, Random } from '../support/index.ts';
+import { CentroidSwaps } from './centroid-swaps.ts';
 import { distanceBins } from './distance-histogram.ts';
 import { chunkRowsDefault } from './fit-pass.ts';
 import { type FitState, fitState } from './fit-state.ts';
@@ -39,7 +44,7 @@ export interface FullBatchOptions {
   readonly tolerance?: number;
   /** The same in the values' own units, squared; the larger one counts. */
   readonly absoluteTolerance?: number;
-  /** Runs from k-means++ seeds; may be 0 when there is `initial`. */
+  /** Runs from k-means++ seeds. May be 0 when there is `initial`: then it is Lloyd's from there and nothing else. */
   readonly nInit?: number;
   /** k × dims, in the space of the values: one more run, the first, begins here; so the result is no worse than these. */
   readonly initial?: Float64Array | undefined;
@@ -53,7 +58,7 @@ export interface FullBatchOptions {
 }
 
 export interface IterationReport {
-  /** 0 begins at `initial`, 1 … nInit at k-means++ seeds. */
+  /** 0 begins at `initial`, 1 … nInit at k-means++ seeds, each further one at the best so far with a centroid swapped. */
   readonly run: number;
   readonly iteration: number;
   /** Of the labels just given, before the centroids move. */
@@ -79,6 +84,16 @@ export interface FullBatchFit {
 
 /** Squared differences of one pass below which another thread takes longer to start than it saves. */
 const threadedWorkMin = 5e6;
+const nInitDefault = 5;
+const iterationsMaxDefault = 300;
+/** Iterations that show whether a swap pays. Of 3, 5 and 8, fewer miss some, and more cost what further swaps could use. */
+const foresight = 5;
+/** A fall by less is what more iterations of the same run give. */
+const swapGainMin = 1e-5;
+
+function vainSwapsMax(k: number): number {
+  return 3 + Math.floor(k / 2);
+}
 
 export function fitFullBatch(options: FullBatchOptions): FullBatchFit {
   const steps = fullBatchSteps(options);
@@ -93,7 +108,7 @@ export function fitFullBatch(options: FullBatchOptions): FullBatchFit {
 export function* fullBatchSteps(
   options: FullBatchOptions,
 ): Generator<IterationReport, FullBatchFit> {
-  const { nInit = 5, seed, initial, values, n, dims, k, weights, kernels } = options;
+  const { nInit = nInitDefault, seed, initial, values, n, dims, k, weights, kernels } = options;
   assert(nInit >= 1 || initial !== undefined, 'a fit has somewhere to begin');
   const state = fitState({ n, dims, k }, distanceBins);
   const threads = threadsFor(options, state);
@@ -104,28 +119,70 @@ export function* fullBatchSteps(
   try {
     const random = new Random(seed);
     let best: FullBatchFit | undefined;
+    let iterations = 0;
     for (let run = initial === undefined ? 1 : 0; run <= nInit; run++) {
       const begin = run === 0 ? initial! : seedCentroids({ values, n, dims, k, weights, random });
-      const fit = yield* lloyd(options, run, new LloydRun(state, team, options, begin));
+      const fit = (yield* lloyd(options, run, new LloydRun(state, team, options, begin)))!;
+      iterations += fit.iterations;
       if (best === undefined || fit.inertia < best.inertia) best = fit;
     }
-    return best!;
+    if (nInit === 0) return best!;
+    const search = { options, state, team, random, iterationsMax: iterations };
+    return yield* improveBySwaps(best!, search);
   } finally {
     team.stop();
   }
 }
 
+interface SwapSearch {
+  readonly options: FullBatchOptions;
+  readonly state: FitState;
+  readonly team: ThreadTeam;
+  readonly random: Random;
+  /** After so many no further swap is tried. */
+  readonly iterationsMax: number;
+}
+
+/** A fit that was cut short is left as it is: its way down is Lloyd's. */
+function* improveBySwaps(
+  fit: FullBatchFit,
+  { options, state, team, random, iterationsMax }: SwapSearch,
+): Generator<IterationReport, FullBatchFit> {
+  const { k, nInit = nInitDefault } = options;
+  if (k === 1 || fit.iterations >= (options.iterationsMax ?? iterationsMaxDefault)) return fit;
+  const swaps = new CentroidSwaps(options);
+  let best = fit;
+  let vain = 0;
+  swaps.begin(best.centroids);
+  for (let run = nInit + 1, made = 0; vain < vainSwapsMax(k) && made < iterationsMax; run++) {
+    if (!(best.inertia > 0)) break;
+    const steps = new LloydRun(state, team, options, swaps.propose(random));
+    const toBeat = best.inertia * (1 - swapGainMin);
+    const swapped = yield* lloyd(options, run, steps, toBeat);
+    made += swapped?.iterations ?? foresight;
+    vain += 1;
+    if (swapped === undefined || swapped.inertia >= toBeat) continue;
+    best = swapped;
+    vain = 0;
+    swaps.begin(best.centroids);
+  }
+  return best;
+}
+
+/** @returns undefined when it is not below `toBeat` after a few iterations */
 function* lloyd(
-  { iterationsMax = 300 }: FullBatchOptions,
+  { iterationsMax = iterationsMaxDefault }: FullBatchOptions,
   run: number,
   steps: LloydRun,
-): Generator<IterationReport, FullBatchFit> {
+  toBeat = Infinity,
+): Generator<IterationReport, FullBatchFit | undefined> {
   let iteration = 0;
   while (iteration < iterationsMax) {
     const { changed, measured, inertia } = steps.assign();
     const shift = steps.move();
     iteration += 1;
     yield { run, iteration, inertia, shift, measured };
+    if (iteration === foresight && inertia >= toBeat) return undefined;
     if (shift <= steps.shiftMax || (changed === 0 && !steps.hasEmpty)) break;
   }
   return { ...steps.finish(), iterations: iteration };

@@ -36,7 +36,7 @@ function chooseRows({ values, n, dims, k, weights, random }: SeedingOptions): In
   const trial = new Float64Array(n);
   const best = new Float64Array(n);
   const mass = weights === undefined ? new Float64Array(n).fill(1) : Float64Array.from(weights);
-  rows[0] = draw(mass, n, random);
+  rows[0] = drawRow(mass, n, random);
   let total = lower(values, n, dims, rows[0]!, weights, potential, best);
   potential.set(best);
   const trials = 2 + Math.floor(Math.log(k));
@@ -44,7 +44,7 @@ function chooseRows({ values, n, dims, k, weights, random }: SeedingOptions): In
     const before = weighted(potential, weights, mass);
     total = Infinity;
     for (let t = 0; t < trials; t++) {
-      const row = draw(before, n, random);
+      const row = drawRow(before, n, random);
       const sum = lower(values, n, dims, row, weights, potential, trial);
       if (sum >= total) continue;
       total = sum;
@@ -68,7 +68,7 @@ function weighted(
 }
 
 /** A row drawn with probability ∝ mass. Never one of mass 0 while any has more. */
-function draw(mass: Float64Array, n: number, random: Random): number {
+export function drawRow(mass: Float64Array, n: number, random: Random): number {
   let total = 0;
   for (let row = 0; row < n; row++) total += mass[row]!;
   const target = random.float() * total;

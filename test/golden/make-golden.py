@@ -4,7 +4,7 @@
 
 Sections (all, when none is named; the others are kept as they are):
 
-data: inertia of full-batch fits.
+data, sameRuns: inertia of full-batch fits; sameRuns with few runs and many seeds, for a comparison of equals.
 
 Features without the label column are standardised with StandardScaler (zero-variance columns become 0), then fitted
 with KMeans at its defaults but for n_init. Inertia is on the standardised data. The best, the worst and every
@@ -65,6 +65,27 @@ def inertias_of_data() -> dict:
             "fits": [fit(points, k, case["n_init"]) for k in case["ks"]],
         }
     return data
+
+
+SAME_RUNS = {"randomStates": 10, "nInit": 3, "ks": [5, 8, 10, 16, 20]}
+
+
+def inertias_of_same_runs() -> dict:
+    """Of each random_state, n_init runs from k-means++ seeds."""
+    fits = {}
+    for case in CASES:
+        points = StandardScaler().fit_transform(load(case["data"], case["header"]))
+        fits[case["data"]] = [
+            {
+                "k": k,
+                "inertias": [
+                    float(KMeans(k, n_init=SAME_RUNS["nInit"], random_state=state).fit(points).inertia_)
+                    for state in range(SAME_RUNS["randomStates"])
+                ],
+            }
+            for k in SAME_RUNS["ks"]
+        ]
+    return {**SAME_RUNS, "data": fits}
 
 
 METRIC_CASES = [("digits", False, 1797, 3), ("digits", False, 1797, 10), ("shuttle", True, 3000, 2), ("shuttle", True, 3000, 7)]
@@ -186,6 +207,7 @@ def assignments() -> list:
 
 SECTIONS = {
     "data": inertias_of_data,
+    "sameRuns": inertias_of_same_runs,
     "metrics": metrics_of_data,
     "gaussMixture": inertias_of_mixtures,
     "assignments": assignments,
@@ -197,13 +219,14 @@ def main() -> None:
     golden = json.loads(target.read_text()) if target.exists() else {}
     golden |= {
         "madeBy": "test/golden/make-golden.py",
-        "scikitLearn": sklearn.__version__,
+        "scikitLearn": golden.get("scikitLearn", {}),
         "numpy": numpy.__version__,
         "scaling": "StandardScaler on all rows, label column left out",
         "randomStates": RANDOM_STATES,
     }
     for section in sys.argv[1:] or SECTIONS:
         golden[section] = SECTIONS[section]()
+        golden["scikitLearn"][section] = sklearn.__version__
     target.write_text(json.dumps(golden, indent=2) + "\n")
 
 
