@@ -117,7 +117,8 @@ function progressText(progress: RetrainProgress): string {
     return `replay ${progressBar(of === 0 ? 1 : records / of)}  ${thousands(records)} points`;
   }
   const { run, runs, iteration, inertia } = progress;
-  return `fit  run ${run} of ${runs}, iteration ${iteration}, inertia ${inertia.toPrecision(6)}`;
+  const what = run <= runs ? `run ${run} of ${runs}` : `swap ${run - runs}`;
+  return `fit  ${what}, iteration ${iteration}, inertia ${inertia.toPrecision(6)}`;
 }
 
 function reportText(report: RetrainReport): string {

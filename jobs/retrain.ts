@@ -67,6 +67,7 @@ export type RetrainProgress =
   | { readonly phase: 'replay'; readonly records: number; readonly of: number }
   | {
       readonly phase: 'fit';
+      /** Above `runs`: the best of them is tried with a centroid elsewhere. */
       readonly run: number;
       readonly runs: number;
       readonly iteration: number;
