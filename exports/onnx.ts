@@ -9,7 +9,7 @@
 
 import protobuf from 'protobufjs/light.js';
 import type { Model } from '../schemas/index.ts';
-import { provenance, scaledCentroids } from './export-space.ts';
+import { checkExportable, provenance, scaledCentroids } from './export-space.ts';
 
 /** [field number, type, repeated] */
 type Field = readonly [id: number, type: string, rule?: 'repeated'];
@@ -83,7 +83,9 @@ function descriptors(fields: Readonly<Record<string, Field>>) {
   );
 }
 
+/** @throws InvalidSettingError for a model by cosine or with missing values. */
 export function encodeOnnx(model: Model): Uint8Array {
+  checkExportable(model, 'ONNX');
   const { k, dims, mean, scale } = model;
   const centroids = scaledCentroids(model);
   const graph = {

@@ -2,9 +2,11 @@
 // model's scaler, squared Euclidean distance. The predicted value is the cluster id, the affinity its squared distance.
 
 import type { Model } from '../schemas/index.ts';
-import { featureNames, provenance, scaledCentroids } from './export-space.ts';
+import { checkExportable, featureNames, provenance, scaledCentroids } from './export-space.ts';
 
+/** @throws InvalidSettingError for a model by cosine or with missing values. */
 export function encodePmml(model: Model): string {
+  checkExportable(model, 'PMML');
   const { k, dims, mean, scale, clusterIds, weights, codeVersion, version } = model;
   const names = featureNames(model).map(escaped);
   const centroids = scaledCentroids(model);

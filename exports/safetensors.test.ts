@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { modelOf } from '../gateway/testing/gateway-fixture.ts';
-import { decodeSafetensors, encodeSafetensors } from './index.ts';
+import { decodeSafetensors, encodeOnnx, encodePmml, encodeSafetensors } from './index.ts';
 
 it('holds every number of the model to the last bit, and says where it comes from', () => {
   const model = modelOf([
@@ -22,4 +22,18 @@ it('begins with the length of its header, and its arrays at a multiple of eight'
   expect(JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)))).toMatchObject({
     centroids: { dtype: 'F64', shape: [2, 1], data_offsets: [0, 16] },
   });
+});
+
+it('is what is left for a model that others would answer for differently', () => {
+  const refused = expect.objectContaining({ code: 'MEANSTREAM_INVALID_SETTING' });
+  for (const space of [
+    { metric: 'cosine' },
+    { missing: 'mean' },
+    { missing: 'partial' },
+  ] as const) {
+    const model = { ...modelOf([[1], [2]]), ...space };
+    expect(() => encodeOnnx(model)).toThrow(refused);
+    expect(() => encodePmml(model)).toThrow(refused);
+    expect(decodeSafetensors(encodeSafetensors(model)).metadata).toMatchObject(space);
+  }
 });

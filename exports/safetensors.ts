@@ -18,7 +18,7 @@ const lengthBytes = 8;
 const float64Bytes = 8;
 
 export function encodeSafetensors(model: Model): Uint8Array {
-  const { k, dims, centroids, weights, sumSquares, mean, scale, reference } = model;
+  const { k, dims, centroids, weights, sumSquares, mean, scale, reference, featureMeans } = model;
   const arrays = [
     { name: 'centroids', shape: [k, dims], data: centroids },
     { name: 'weights', shape: [k], data: weights },
@@ -26,6 +26,7 @@ export function encodeSafetensors(model: Model): Uint8Array {
     { name: 'mean', shape: [dims], data: mean },
     { name: 'scale', shape: [dims], data: scale },
     { name: 'reference', shape: [k, dims], data: reference },
+    { name: 'feature_means', shape: [featureMeans.length], data: featureMeans },
   ];
   const header: Record<string, unknown> = {
     __metadata__: {

@@ -30,6 +30,8 @@ export function addModels(program: Command): void {
 onnx         points (float32, n × dims) → cluster_id, label, distance; for onnxruntime
 pmml         PMML 4.4 clustering model with the scaler in it; for JPMML and others
 safetensors  every array in float64, nothing lost; for numpy, PyTorch and backups
+
+A model by cosine, or with a policy for missing values, is written as safetensors only.
 ${example('meanstream models export current --format onnx --out model.onnx --set bootstrap.servers=localhost:9092')}`,
     )
     .action(async (version: string, flags: ExportFlags) =>
