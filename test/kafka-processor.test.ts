@@ -70,7 +70,7 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
     records = await readAll();
     account = accountFor(records.points, records.assignments, records.deadLetters);
     logs = decodeLogs(records);
-  }, 180_000);
+  }, 300_000);
 
   afterAll(() => deployment?.close());
 
@@ -78,7 +78,7 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
   async function readAll(): Promise<typeof records> {
     const { kafka, broker } = deployment;
     const judged = async (topic: string) =>
-      asDumped(await readWithJava(kafka.libsDir, kafka.bootstrapServers, topic, 6_000));
+      asDumped(await readWithJava(kafka.libsDir, kafka.bootstrapServers, topic, 20_000));
     const [assignments, deadLetters, points, centroidDeltas, models] = await Promise.all([
       judged(topics.assignments),
       judged(topics.deadLetters),
