@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, inject, it } from 'vitest';
-import { titleWith } from './support/kafka-cluster.ts';
+import { ownKafkaMissing, titleWith } from './support/kafka-cluster.ts';
 
 const program = join(import.meta.dirname, '..', 'dist', 'bench', 'run.js');
 const folder = mkdtempSync(join(tmpdir(), 'meanstream-bench-smoke-'));
@@ -51,7 +51,10 @@ async function rowsOf(name: string) {
 describe('npm run bench', () => {
   it('says what there is when it is not told what to measure', async () => {
     const said = await bench();
-    for (const name of ['assign', 'codec', 'embedded', 'full-batch', 'kernels', 'restore', 'soak'])
+    for (const name of [
+      ...['assign', 'codec', 'embedded', 'full-batch', 'kernels', 'latency', 'pipeline'],
+      ...['restore', 'soak'],
+    ])
       expect(said).toContain(`  ${name} `);
     expect(said).toContain('Example: npm run bench -- codec');
   });
@@ -155,6 +158,36 @@ describe.skipIf('unavailable' in kafka)(titleWith(kafka, 'at smoke size, on a re
         'file descriptors',
       ]);
       for (const each of rows) expect(each.mean).toBeGreaterThan(0);
+    },
+    2 * timeoutMs,
+  );
+});
+
+const missing = ownKafkaMissing();
+const title = 'at smoke size, on a Kafka of its own';
+
+describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})` : title, () => {
+  it(
+    'measures the whole pipeline against kafkajs, and says where its time goes',
+    async () => {
+      const [drain, ...stages] = await rowsOf('pipeline');
+      expect(drain).toMatchObject({
+        ...{ case: 'exactly-once d=32 K=64', peer: 'kafkajs 2.2.4', cpuOurs: expect.any(Number) },
+        cpuRatio: expect.any(Number),
+      });
+      const names = stages.map((stage: { case: string }) => stage.case.split(': ')[1]);
+      expect(names).toEqual(expect.arrayContaining(['read', 'decode', 'encode assignments']));
+    },
+    2 * timeoutMs,
+  );
+
+  it(
+    'measures how long a point takes',
+    async () => {
+      const [row] = await rowsOf('latency');
+      expect(row).toMatchObject({ case: 'commit every 100 ms', n: 20_000, bound: 150 });
+      expect(row.p50).toBeLessThanOrEqual(row.p99);
+      expect(row.p99).toBeLessThanOrEqual(row.p999);
     },
     2 * timeoutMs,
   );

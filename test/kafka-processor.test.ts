@@ -71,7 +71,7 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
     records = await readRun(deployment);
     account = accountFor(records.points, records.assignments, records.deadLetters);
     logs = decodeLogs(records);
-  }, 180_000);
+  }, 300_000);
 
   afterAll(() => deployment?.close());
 

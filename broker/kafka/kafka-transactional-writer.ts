@@ -23,6 +23,7 @@ import {
   TaskMigratedError,
 } from '../../support/index.ts';
 import type { AppendedAt, Transaction, TransactionalWriter } from '../broker.ts';
+import { BatchMemory } from './batch-memory.ts';
 import { byTopic } from './by-topic.ts';
 import type { Connections } from './connections.ts';
 import { type InitOptions, initProducer } from './init-producer.ts';
@@ -58,6 +59,7 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
   readonly #limits: TopicLimits;
   readonly #lane: string;
   readonly #session: ProducerSession;
+  readonly #memory = new BatchMemory();
   /** Why this writer is done, once it is. */
   #over: string | undefined;
   #isCommitting = false;
@@ -105,6 +107,7 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
       // Even a refusal may come from a coordinator that lost its place after it had written the decision.
       throw isRefusal(error, fenced) ? this.#failed(error) : this.#unknown(error);
     }
+    this.#memory.reuse();
     return appendedAt(transaction.appends, offsets);
   }
 
@@ -114,7 +117,7 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
     const limits = await this.#limits.of(topics).catch((cause: unknown) => {
       throw new RetriableError(`The limits of ${topics.join(', ')} could not be read.`, { cause });
     });
-    return signBatches(appends, limits, this.#session);
+    return signBatches(appends, limits, this.#session, (bytes) => this.#memory.take(bytes));
   }
 
   /** Steps 1 to 3. When one fails, the other is waited for, and what Kafka has is aborted if that is safe. */

@@ -12,6 +12,9 @@ export interface BatchProducer {
   readonly transactional: boolean;
 }
 
+/** Gives at least so many bytes, whatever they hold. */
+export type Allocate = (bytes: number) => Buffer;
+
 export interface EncodedBatch {
   readonly bytes: Buffer;
   readonly rows: number;
@@ -34,11 +37,12 @@ export function encodeBatch(
   from: number,
   bytesMax: number,
   producer: BatchProducer,
+  allocate: Allocate = Buffer.allocUnsafe,
 ): EncodedBatch {
   const { keyStarts, keyEnds, valueStarts, valueEnds, timestamps, headers } = records;
   const baseTimestamp = timestamps[from] ?? -1;
   let maxTimestamp = baseTimestamp;
-  let bytes: Buffer = Buffer.allocUnsafe(likelyBytes(records, from, bytesMax));
+  let bytes = allocate(likelyBytes(records, from, bytesMax));
   let at: number = layout.records;
   let row = from;
   for (; row < records.n; row += 1) {

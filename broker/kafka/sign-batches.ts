@@ -4,7 +4,7 @@ import { RecordTooLargeError } from '../../support/index.ts';
 import type { Append, TopicPartition } from '../broker.ts';
 import { nameOf } from './by-topic.ts';
 import type { ProducerSession } from './producer-session.ts';
-import { encodeBatch } from './record-batch-encoder.ts';
+import { type Allocate, encodeBatch } from './record-batch-encoder.ts';
 
 /** One batch on its way to one partition: rows [firstRow, firstRow + rows) of append number `append`. */
 export interface SignedBatch extends TopicPartition {
@@ -22,6 +22,7 @@ export function signBatches(
   appends: readonly Append[],
   bytesMax: ReadonlyMap<string, number>,
   session: ProducerSession,
+  allocate?: Allocate,
 ): SignedBatch[] {
   const batches: SignedBatch[] = [];
   const planned = new Map<string, number>();
@@ -31,7 +32,7 @@ export function signBatches(
     for (let row = 0; row < records.n; ) {
       const rowsPlanned = planned.get(name) ?? 0;
       const signature = session.signature({ topic, partition }, rowsPlanned);
-      const { bytes, rows } = encodeBatch(records, row, limit, signature);
+      const { bytes, rows } = encodeBatch(records, row, limit, signature, allocate);
       if (rows === 0) throw recordTooLarge({ topic, partition }, row, limit);
       batches.push({ topic, partition, append, firstRow: row, rows, bytes });
       planned.set(name, rowsPlanned + rows);
