@@ -1,10 +1,12 @@
-// A Kafka to measure against: the one at KAFKA_BROKERS, else a fresh one as `npm run kafka` starts it, gone afterwards.
+// A Kafka to measure against: the one at KAFKA_BROKERS, else a fresh one by `npm run kafka`'s program, gone afterwards.
 
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { defaultJarsDir, ensureJars, missingTools } from '../bin/kafka/kafka-jars.ts';
-import { startLocalKafka } from '../bin/kafka/local-kafka.ts';
+import { createInterface } from 'node:readline';
 import { kafkaBrokersOfEnvironment } from '../config/index.ts';
-import { withTemporaryFolder } from './paths.ts';
+import { packageRoot, withTemporaryFolder } from './paths.ts';
 
 /** @throws Error with what is missing when no Kafka can be had. */
 export async function withKafka<T>(use: (bootstrapServers: string) => Promise<T>): Promise<T> {
@@ -14,16 +16,42 @@ export async function withKafka<T>(use: (bootstrapServers: string) => Promise<T>
 
 /** A fresh one whatever KAFKA_BROKERS says: for benches whose topics have the product's names. */
 export async function withOwnKafka<T>(use: (bootstrapServers: string) => Promise<T>): Promise<T> {
-  const jarsDir = defaultJarsDir();
-  const missing = missingTools(jarsDir);
-  if (missing !== undefined) throw new Error(missing);
-  await ensureJars(jarsDir, () => {});
   return withTemporaryFolder(async (folder) => {
-    const kafka = await startLocalKafka({ port: 0, dataDir: join(folder, 'kafka'), jarsDir });
+    const port = await freePort();
+    const child = spawn(
+      process.execPath,
+      [join(packageRoot, 'dist/bin/kafka.js'), '--port', `${port}`, '--data-dir', folder],
+      { stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    const ended = once(child, 'exit');
     try {
-      return await use(kafka.bootstrapServers);
+      await untilReady(child);
+      return await use(`127.0.0.1:${port}`);
     } finally {
-      await kafka.stop('kill');
+      child.kill('SIGTERM');
+      await ended;
     }
   });
+}
+
+async function untilReady(child: ChildProcess): Promise<void> {
+  let complaint = '';
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+    complaint += text;
+  });
+  for await (const line of createInterface({ input: child.stdout! })) {
+    if (!line.startsWith('Kafka is ready')) continue;
+    child.stdout!.resume();
+    return;
+  }
+  throw new Error(`No Kafka could be started.\n${complaint.trim()}`);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
 }
