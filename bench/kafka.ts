@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { kafkaBrokersOfEnvironment } from '../config/index.ts';
+import { environmentWithoutKafka, kafkaBrokersOfEnvironment } from '../config/index.ts';
 import { packageRoot, withTemporaryFolder } from './paths.ts';
 
 /** @throws Error with what is missing when no Kafka can be had. */
@@ -21,7 +21,7 @@ export async function withOwnKafka<T>(use: (bootstrapServers: string) => Promise
     const child = spawn(
       process.execPath,
       [join(packageRoot, 'dist/bin/kafka.js'), '--port', `${port}`, '--data-dir', folder],
-      { stdio: ['ignore', 'pipe', 'pipe'] },
+      { env: environmentWithoutKafka(), stdio: ['ignore', 'pipe', 'pipe'] },
     );
     const ended = once(child, 'exit');
     try {

@@ -4,7 +4,7 @@
 export { crashPointOfEnvironment } from './crash-point.ts';
 export { type EffectiveSetting, effectiveSettings } from './effective-settings.ts';
 export { type HalfLifeSetting, halfLifeOf } from './half-life.ts';
-export { kafkaBrokersOfEnvironment } from './kafka-brokers.ts';
+export { environmentWithoutKafka, kafkaBrokersOfEnvironment } from './kafka-brokers.ts';
 export { defaultSettingsFile, type LoadOptions, loadSettings } from './load-settings.ts';
 export type { GivenValue, LoadedSettings, Origin, SettingFault } from './loaded-settings.ts';
 export { nearestName } from './nearest-name.ts';

@@ -7,3 +7,9 @@ export function kafkaBrokersOfEnvironment(
   const brokers = environment.KAFKA_BROKERS?.trim();
   return brokers === undefined || brokers === '' ? undefined : brokers;
 }
+
+/** For a program that is to start a Kafka of its own, whatever is set here. */
+export function environmentWithoutKafka(): NodeJS.ProcessEnv {
+  const { KAFKA_BROKERS: _, ...rest } = process.env;
+  return rest;
+}
