@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { afterEach, expect, test, vi } from 'vitest';
+import { kMaxDefault, kMaxMax } from '../clustering/index.ts';
 import { exitCodes, exitCodesHelp } from './exit-codes.ts';
 import { buildProgram, main } from './program.ts';
 
@@ -44,6 +45,14 @@ test('every exit code stands in --help', async () => {
   expect(written).toContain(exitCodesHelp);
   for (const code of Object.values(exitCodes)) {
     expect(exitCodesHelp).toMatch(new RegExp(`^  ${code}\\s`, 'm'));
+  }
+});
+
+test('the help of k-recommend says how far it looks, and beyond that is a usage error', async () => {
+  await run('k-recommend', '--help');
+  expect(written).toContain(`2 to ${kMaxMax} (default: ${kMaxDefault})`);
+  for (const wrong of ['1', '2.5', 'many', String(kMaxMax + 1)]) {
+    expect(await run('k-recommend', '--k-max', wrong), wrong).toBe(exitCodes.usage);
   }
 });
 

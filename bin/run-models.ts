@@ -16,10 +16,10 @@ export interface ModelsFlags extends SettingFlags {
   readonly json?: boolean;
 }
 
-export const exportFormats = ['onnx', 'pmml', 'safetensors'] as const;
+export type ExportFormat = 'onnx' | 'pmml' | 'safetensors';
 
 export interface ExportFlags extends ModelsFlags {
-  readonly format: (typeof exportFormats)[number];
+  readonly format: ExportFormat;
   readonly out: string;
 }
 

@@ -2,9 +2,11 @@
 
 import { writeFile } from 'node:fs/promises';
 import type { Broker } from '../broker/index.ts';
+import { kMaxDefault, kMaxMax } from '../clustering/index.ts';
 import { type KReport, type RecommendKProgress, runRecommendK } from '../jobs/index.ts';
 import type { CommandContext, SettingFlags } from './command-context.ts';
 import { requireTopics } from './deployment-topics.ts';
+import { usageError } from './exit-codes.ts';
 import { kReportHtml } from './k-report/k-report-html.ts';
 import { kReportText } from './k-report/k-report-text.ts';
 import { openKafka } from './open-broker.ts';
@@ -12,20 +14,21 @@ import { pointDecoder } from './pipeline.ts';
 import { ProgressLine, progressBar, thousands } from './terminal.ts';
 
 export interface RecommendKFlags extends SettingFlags {
-  readonly kMax: number;
+  readonly kMax?: string;
   readonly seed?: string;
   readonly html?: string;
   readonly json?: boolean;
 }
 
 export async function recommendKOnce(context: CommandContext, flags: RecommendKFlags) {
+  const kMax = kMaxOf(flags);
   const broker = await openKafka(context);
   const line = new ProgressLine(process.stderr);
   try {
     await requireTopics(context, broker);
     const report = await recommendKFor(context, {
       broker,
-      kMax: flags.kMax,
+      kMax,
       onProgress: (progress) => line.update(progressText(progress)),
     });
     line.end(
@@ -36,6 +39,13 @@ export async function recommendKOnce(context: CommandContext, flags: RecommendKF
   } finally {
     await broker.close();
   }
+}
+
+function kMaxOf({ kMax }: RecommendKFlags): number {
+  if (kMax === undefined) return kMaxDefault;
+  const value = Number(kMax);
+  if (Number.isInteger(value) && value >= 2 && value <= kMaxMax) return value;
+  throw usageError(`--k-max is ${kMax}; it must be a whole number from 2 to ${kMaxMax}.`);
 }
 
 interface RunOptions {

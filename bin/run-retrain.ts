@@ -1,12 +1,8 @@
 // The retrain job as a command (over Kafka) and as a schedule (inside `dev`).
 
 import type { Broker } from '../broker/index.ts';
-import {
-  kMaxDefault,
-  type RetrainProgress,
-  type RetrainReport,
-  runRetrain,
-} from '../jobs/index.ts';
+import { kMaxDefault } from '../clustering/index.ts';
+import { type RetrainProgress, type RetrainReport, runRetrain } from '../jobs/index.ts';
 import { MeanstreamError, type Metrics } from '../support/index.ts';
 import type { CommandContext, SettingFlags } from './command-context.ts';
 import { requireTopics } from './deployment-topics.ts';

@@ -62,6 +62,8 @@ export {
   type KRecommendation,
   type KSelectionOptions,
   type KVote,
+  kMaxDefault,
+  kMaxMax,
   recommendK,
 } from './k-selection.ts';
 export { chooseKernels, type KernelChoice } from './kernels/choose-kernels.ts';

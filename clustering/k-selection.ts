@@ -20,6 +20,10 @@ import { overlapMax, overlapOfHalves, worstOverlap } from './separation.ts';
 import { type PathFit, type PathOptions, shrinkingPath } from './shrinking-path.ts';
 import { calinskiHarabasz, daviesBouldin, silhouette } from './validity.ts';
 
+/** How far to look when nobody says, and at most. */
+export const kMaxDefault = 15;
+export const kMaxMax = 100;
+
 export interface KSelectionOptions {
   /** n × dims, scaled. */
   readonly values: Float32Array;

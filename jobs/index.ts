@@ -4,8 +4,6 @@ export { type Fit, type FitInput, type FitOutput, fitHere, fitInWorker } from '.
 export { ModelFollower } from './model-follower.ts';
 export {
   type KReport,
-  kMaxDefault,
-  kMaxMax,
   type RecommendKOptions,
   type RecommendKProgress,
   runRecommendK,

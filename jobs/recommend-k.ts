@@ -22,7 +22,7 @@ import {
 import type { Model } from '../schemas/index.ts';
 import { type Clock, InvalidSettingError } from '../support/index.ts';
 import { ModelFollower } from './model-follower.ts';
-import { type DecodePoints, type PlannedRange, planRanges, pointsOf } from './replay.ts';
+import { type DecodePoints, type PlannedRange, planRanges, pointsOf, recordsIn } from './replay.ts';
 
 export interface RecommendKOptions {
   readonly broker: Broker;
@@ -65,8 +65,6 @@ export type Score = (input: ScoreInput) => Promise<KRecommendation>;
 
 /** Enough for K up to `kMaxMax` at some forty points a cluster; a few hundred milliseconds to score. */
 const coresetSize = 4_000;
-export const kMaxDefault = 15;
-export const kMaxMax = 100;
 
 /** @throws InvalidSettingError when there is no model yet, or nothing to replay. */
 export async function runRecommendK(options: RecommendKOptions): Promise<KReport> {
@@ -100,7 +98,7 @@ async function replayToCoreset(
   model: Model,
   ranges: readonly PlannedRange[],
 ): Promise<Coreset> {
-  const of = ranges.reduce((sum, { from, to }) => sum + to - from, 0);
+  const of = recordsIn(ranges);
   let records = 0;
   let whole: Coreset | undefined;
   for (const range of ranges) {

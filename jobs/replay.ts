@@ -54,10 +54,15 @@ export async function planRanges(broker: Broker, group: string): Promise<Planned
   });
 }
 
+/** How many offsets the ranges cover. */
+export function recordsIn(ranges: readonly OffsetRange[]): number {
+  return ranges.reduce((sum, { from, to }) => sum + to - from, 0);
+}
+
 export async function replayPoints(options: ReplayOptions): Promise<ReplayedPoints> {
   const { ranges, shape, onProgress } = options;
   const { dims } = shape;
-  const total = ranges.reduce((sum, { from, to }) => sum + to - from, 0);
+  const total = recordsIn(ranges);
   if (total === 0) {
     throw new InvalidSettingError(
       'There is nothing to retrain from: the points topic has no processed records. Produce points first.',

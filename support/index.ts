@@ -28,5 +28,6 @@ export {
   TaskMigratedError,
 } from './errors.ts';
 export { type Logger, silentLogger } from './logger.ts';
+export { escapeMarkup } from './markup.ts';
 export { Metrics, type MetricValues, mergedMetrics } from './metrics.ts';
 export { Random } from './random.ts';

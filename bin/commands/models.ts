@@ -2,7 +2,9 @@
 
 import { type Command, Option } from 'commander';
 import { example, openContext, quiet, withSettings } from '../command-context.ts';
-import { type ExportFlags, exportFormats, type ModelsFlags } from '../run-models.ts';
+import type { ExportFlags, ExportFormat, ModelsFlags } from '../run-models.ts';
+
+const exportFormats: readonly ExportFormat[] = ['onnx', 'pmml', 'safetensors'];
 
 export function addModels(program: Command): void {
   const models = program.command('models').description('model versions: list, look at, export');

@@ -1,6 +1,7 @@
 // The recommendation as one page that needs nothing else: the answer and its reasons, a small chart a criterion, the table.
 
 import type { KReport } from '../../jobs/index.ts';
+import { escapeMarkup } from '../../support/index.ts';
 import { thousands } from '../terminal.ts';
 import {
   type CriterionColumn,
@@ -23,15 +24,15 @@ export function kReportHtml(report: KReport): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>How many clusters? K = ${report.k}</title>
 <style>${style}</style>
-<h1>${escaped(headline(report))}</h1>
+<h1>${escapeMarkup(headline(report))}</h1>
 <ul>${reasons
     .slice(1)
-    .map((reason) => `<li>${escaped(reason)}</li>`)
+    .map((reason) => `<li>${escapeMarkup(reason)}</li>`)
     .join('')}</ul>
 <div class="charts">${criterionColumns.map((column) => figure(report, column)).join('')}</div>
 ${table(report)}
-<footer>${thousands(points)} points, scored on a coreset of ${thousands(coresetPoints)}. Model ${escaped(modelVersion)} has K = ${currentK}.
-Seed ${seed}. Offsets by partition: ${escaped(offsets.join(', '))}.</footer>
+<footer>${thousands(points)} points, scored on a coreset of ${thousands(coresetPoints)}. Model ${escapeMarkup(modelVersion)} has K = ${currentK}.
+Seed ${seed}. Offsets by partition: ${escapeMarkup(offsets.join(', '))}.</footer>
 </html>
 `;
 }
@@ -79,17 +80,6 @@ function table({ curve, k: recommended }: KReport): string {
     return `<tr${mark}>${all.map((cell) => `<td>${cell}</td>`).join('')}</tr>`;
   });
   return `<table><thead><tr>${head.map((title) => `<th>${title}</th>`).join('')}</tr></thead><tbody>${rows.join('')}</tbody></table>`;
-}
-
-const entities: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-};
-
-function escaped(text: string): string {
-  return text.replace(/[&<>"]/g, (character) => entities[character]!);
 }
 
 const style = `

@@ -1,12 +1,11 @@
 // POST /v1/k-recommendations starts one; GET /v1/k-recommendations and /v1/k-recommendations/{id} say what became of them.
 
+import { kMaxDefault, kMaxMax } from '../../clustering/index.ts';
 import { type GatewayRequest, json, type Route } from '../http.ts';
 import type { KRecommendations, KRequest } from '../k-recommendations.ts';
 import { ProblemError } from '../problem.ts';
 
 const path = '/v1/k-recommendations';
-const kMaxDefault = 15;
-const kMaxMax = 100;
 const fields = ['kMax', 'seed'];
 
 export function kRecommendationRoutes(recommendations: KRecommendations): Route[] {

@@ -22,6 +22,12 @@ interface Member {
   cancelExpiry: () => void;
 }
 
+interface Owner {
+  readonly task: AssignedTask;
+  readonly memberId: string;
+  readonly instanceId: string;
+}
+
 export interface Joining {
   readonly memberId: string;
   readonly instanceId: string;
@@ -43,7 +49,7 @@ export class GroupModel {
   /** Without changelogs: the tasks are dealt as if every store were at hand. */
   readonly #groups = new Map<string, CountedGroup>();
   readonly #left = new Set<string>();
-  #owners = new Map<string, { memberId: string; instanceId: string }>();
+  #owners = new Map<string, Owner>();
   #dealt = new Map<string, readonly AssignedTask[]>();
   #generation = 0;
 
@@ -108,7 +114,7 @@ export class GroupModel {
     const members = [...this.#members.values()];
     if (members.length === 0) return;
     const pick = () => members[this.#random.below(members.length)]!;
-    for (const key of this.#owners.keys()) this.#owners.set(key, pick());
+    for (const [key, { task }] of this.#owners) this.#owners.set(key, { task, ...pick() });
     this.#deal(true);
   }
 
@@ -131,14 +137,12 @@ export class GroupModel {
     this.#note(`generation ${this.#generation}: ${told.join('; ')}`);
     for (const [memberId, tasks] of this.#dealt) {
       const { instanceId } = this.#members.get(memberId)!;
-      for (const task of tasks) this.#owners.set(taskKey(task), { memberId, instanceId });
+      for (const task of tasks) this.#owners.set(taskKey(task), { task, memberId, instanceId });
     }
   }
   #evenly(members: readonly Member[]): Map<string, readonly AssignedTask[]> {
     const former = new Map<string, AssignedTask[]>();
-    for (const [key, { instanceId }] of this.#owners) {
-      const at = key.lastIndexOf('/');
-      const task = { group: key.slice(0, at), partition: Number(key.slice(at + 1)) };
+    for (const { task, instanceId } of this.#owners.values()) {
       former.set(instanceId, [...(former.get(instanceId) ?? []), task]);
     }
     const dealt = assignTasks({

@@ -38,16 +38,7 @@ export class Scheduler implements Clock {
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      if (signal?.aborted) return resolve();
-      const cancel = this.after(ms, () => done());
-      const done = () => {
-        cancel();
-        signal?.removeEventListener('abort', done);
-        resolve();
-      };
-      signal?.addEventListener('abort', done);
-    });
+    return sleepBy(this, ms, signal);
   }
 
   every(ms: number, callback: () => void): () => void {
@@ -120,4 +111,22 @@ export class Scheduler implements Clock {
 
 function isBefore(a: Entry, b: Entry): boolean {
   return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
+}
+
+/** A sleep on anything that calls back later: the world's clock, or a process's, which stands still while it is paused. */
+export function sleepBy(
+  timer: Pick<Scheduler, 'after'>,
+  ms: number,
+  signal?: AbortSignal,
+): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve();
+    const cancel = timer.after(ms, () => done());
+    const done = () => {
+      cancel();
+      signal?.removeEventListener('abort', done);
+      resolve();
+    };
+    signal?.addEventListener('abort', done);
+  });
 }

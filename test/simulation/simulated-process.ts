@@ -2,7 +2,7 @@
 // dead process hears and sends nothing any more, its promises never resolve; a paused one does both late.
 
 import type { Clock } from '../../support/index.ts';
-import type { Scheduler } from './scheduler.ts';
+import { type Scheduler, sleepBy } from './scheduler.ts';
 
 export class SimulatedProcess {
   readonly name: string;
@@ -17,7 +17,7 @@ export class SimulatedProcess {
     this.clock = {
       nowMs: () => scheduler.nowMs(),
       monotonicMs: () => scheduler.monotonicMs(),
-      sleep: (ms, signal) => this.#sleep(ms, signal),
+      sleep: (ms, signal) => sleepBy(this, ms, signal),
       every: (ms, callback) => scheduler.every(ms, () => this.pass(callback)),
     };
   }
@@ -51,18 +51,5 @@ export class SimulatedProcess {
   kill(): void {
     this.#state = 'dead';
     this.#held = [];
-  }
-
-  #sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      if (signal?.aborted) return resolve();
-      const cancel = this.after(ms, () => done());
-      const done = () => {
-        cancel();
-        signal?.removeEventListener('abort', done);
-        resolve();
-      };
-      signal?.addEventListener('abort', done);
-    });
   }
 }
