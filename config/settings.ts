@@ -225,6 +225,13 @@ const runtime = {
     change: 'restart',
     says: 'What keeps state on this machine; `memory` restores all of it at every start.',
   }),
+  'artifacts.location': text({
+    default: '.meanstream/artifacts',
+    pattern: /^\S+$/,
+    allowed: 'a folder',
+    change: 'restart',
+    says: 'Where artifacts are kept (model versions, coresets), each under the SHA-256 of its content; shared by all processes that need them.',
+  }),
   'batch.rows.max': integer({
     default: 8_192,
     min: 1,

@@ -1,6 +1,17 @@
 // What is remembered: engines (memory, rocksdb, level), the changelogged overlay over them, and typed stores.
 // Engines only hold committed data. Read state-store.ts first, then changelog.ts (its head lists the calls in order).
+// artifacts/ is what outlives the logs: files by the hash of their content, in a folder or a bucket.
 
+export {
+  type ArtifactInfo,
+  type ArtifactName,
+  type ArtifactRef,
+  ArtifactStore,
+  artifactName,
+  isArtifactName,
+} from './artifacts/artifact-store.ts';
+export type { BlobInfo, BlobStore, Ref } from './artifacts/blob-store.ts';
+export { FolderBlobs } from './artifacts/folder-blobs.ts';
 export { CachedStore, type CacheOptions } from './cached.ts';
 export { type CentroidState, CentroidStore } from './centroid-store.ts';
 export {

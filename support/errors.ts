@@ -47,6 +47,13 @@ export class TaskCorruptedError extends MeanstreamError {
   }
 }
 
+/** Stored bytes are not what their name says: leave them alone, and take them from elsewhere or make them anew. */
+export class ArtifactCorruptedError extends MeanstreamError {
+  constructor(message: string, context?: ErrorContext) {
+    super('MEANSTREAM_ARTIFACT_CORRUPTED', message, context);
+  }
+}
+
 /** The task has another owner (fenced): drop it without committing and rejoin the group. */
 export class TaskMigratedError extends MeanstreamError {
   constructor(message: string, context?: ErrorContext) {

@@ -12,6 +12,7 @@ export {
   crashPointNames,
 } from './crash-point.ts';
 export {
+  ArtifactCorruptedError,
   CommitOutcomeUnknownError,
   DependencyDownError,
   FatalError,

@@ -36,6 +36,7 @@ async function dev(flags: DevFlags): Promise<void> {
       'retrain.interval.ms': retrainIntervalMs,
       'topics.retention.bytes': retentionBytes,
       'state.dir': join(flags.dataDir, 'state'),
+      'artifacts.location': join(flags.dataDir, 'artifacts'),
     },
   });
   const shutdown = listenForSignals();
