@@ -10,28 +10,11 @@
 
 import type { Broker } from '../broker/index.ts';
 import { Assigner, chooseKernels, clusteringQuality, matchClusters } from '../clustering/index.ts';
-import {
-  encodeModel,
-  encodeModelCommand,
-  formatVersion,
-  generationOf,
-  type Model,
-  modelKey,
-  type PointShape,
-  parseVersion,
-  RecordBatchBuilder,
-  topics,
-} from '../schemas/index.ts';
-import type { ModelRegistry } from '../state-stores/index.ts';
-import {
-  type Clock,
-  FatalError,
-  InvalidSettingError,
-  type Logger,
-  type Metrics,
-} from '../support/index.ts';
+import type { Model, PointShape } from '../schemas/index.ts';
+import { type Clock, InvalidSettingError, type Logger, type Metrics } from '../support/index.ts';
 import { type Fit, type FitOutput, fitInWorker } from './fit.ts';
 import { ModelFollower } from './model-follower.ts';
+import { nextVersion, promoteVersion, publishVersion } from './publish-version.ts';
 import {
   type DecodePoints,
   type PlannedRange,
@@ -89,7 +72,6 @@ export interface RetrainReport {
 }
 
 const fitRuns = 2;
-const promotionWaitMsDefault = 30_000;
 
 export async function runRetrain(options: RetrainOptions): Promise<RetrainReport> {
   const startedMs = options.clock.monotonicMs();
@@ -129,9 +111,9 @@ async function retrain(
   // Both by the same arithmetic: rounding must not decide which is better.
   const inertia = inertiaUnder(model, points);
   const parentInertia = inertiaUnder({ ...parent, mean, scale, featureMeans }, points);
-  await publish(broker, topics.models, modelKey(version), encodeModel(model), model.createdAtMs);
+  await publishVersion(broker, model);
   const promoted = options.promote && inertia <= parentInertia;
-  if (promoted) await promote(options, follower, version);
+  if (promoted) await promoteVersion({ ...options, follower, version });
   const counts = { points: points.n, iterations: fit.iterations, idsKept };
   return { version, parent: parent.version, ranges, inertia, parentInertia, promoted, ...counts };
 }
@@ -249,54 +231,4 @@ function forEachBlock(
     assigner.assign(values.subarray(from * model.dims, (from + rows) * model.dims), rows);
     visit(assigner, from, rows);
   }
-}
-
-async function promote(
-  options: RetrainOptions,
-  follower: ModelFollower,
-  version: string,
-): Promise<void> {
-  const { broker, clock, requestedBy, reason } = options;
-  const waitMs = options.promotionWaitMsMax ?? promotionWaitMsDefault;
-  const timestampMs = clock.nowMs();
-  const command = { command: 'promote', version, requestedBy, reason, timestampMs } as const;
-  const key = new TextEncoder().encode('default');
-  await publish(broker, topics.modelCommands, key, encodeModelCommand(command), timestampMs);
-  const reached = (model: Model | undefined) =>
-    model !== undefined && generationOf(model.version) === generationOf(version);
-  if (await follower.waitFor(reached, waitMs, clock)) return;
-  throw new FatalError(
-    `Version ${version} is published, but was not promoted within ${waitMs} ms: is a processor running? ` +
-      'The command is kept on model-commands and takes effect when one does.',
-    { version },
-  );
-}
-
-async function publish(
-  broker: Broker,
-  topic: string,
-  key: Uint8Array,
-  value: Uint8Array,
-  timestampMs: number,
-): Promise<void> {
-  const records = new RecordBatchBuilder(1, key.length + value.length);
-  records.append(timestampMs, key, value);
-  const writer = await broker.openWriter();
-  try {
-    await writer.append([{ topic, partition: 0, records }]);
-  } finally {
-    await writer.close();
-  }
-}
-
-/** The next MINOR after all known ones; the next MAJOR when k changes. */
-function nextVersion(parent: Model, k: number, registry: ModelRegistry): string {
-  const { major } = parseVersion(parent.version);
-  const known = registry.list().map((model) => parseVersion(model.version));
-  if (k !== parent.k) {
-    const newest = Math.max(...known.map((version) => version.major));
-    return formatVersion({ major: newest + 1, minor: 0, patch: 0 });
-  }
-  const minors = known.filter((version) => version.major === major).map(({ minor }) => minor);
-  return formatVersion({ major, minor: Math.max(...minors) + 1, patch: 0 });
 }
