@@ -30,6 +30,7 @@ const codesOfErrors: Readonly<Record<string, ExitCode>> = {
   MEANSTREAM_INVALID_TOPOLOGY: exitCodes.usage,
   MEANSTREAM_USAGE: exitCodes.usage,
   MEANSTREAM_PORT_TAKEN: exitCodes.usage,
+  MEANSTREAM_INVALID_MODEL_FILE: exitCodes.usage,
   MEANSTREAM_DEPENDENCY_DOWN: exitCodes.dependencyDown,
   MEANSTREAM_CHECK_FAILED: exitCodes.checkFailed,
   MEANSTREAM_REFUSED: exitCodes.refused,

@@ -3,7 +3,7 @@
 // not an array stands in `__metadata__`.
 
 import type { Model } from '../schemas/index.ts';
-import { assert } from '../support/index.ts';
+import { InvalidModelFileError } from '../support/index.ts';
 import { featureNames, provenance } from './export-space.ts';
 
 export interface Safetensors {
@@ -58,27 +58,29 @@ export function encodeSafetensors(model: Model): Uint8Array {
   return bytes;
 }
 
-/** Of a file of ours: float64 arrays alone. */
+/**
+ * Numbers of any of the widths below, as float64.
+ * @throws InvalidModelFileError for bytes that are no such file
+ */
 export function decodeSafetensors(bytes: Uint8Array): Safetensors {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const start = lengthBytes + Number(view.getBigUint64(0, true));
-  const text = new TextDecoder().decode(bytes.subarray(lengthBytes, start));
-  const { __metadata__: metadata, ...entries } = JSON.parse(text) as Record<string, never>;
+  const { __metadata__: metadata, ...entries } = headerIn(bytes.subarray(lengthBytes, start));
   const arrays = new Map<string, { shape: readonly number[]; data: Float64Array }>();
-  for (const [
-    name,
-    {
-      dtype,
-      shape,
-      data_offsets: [begin, end],
-    },
-  ] of Object.entries<Entry>(entries)) {
-    assert(dtype === 'F64', `${name} is ${dtype}, not F64.`);
-    const data = new Float64Array((end - begin) / float64Bytes);
-    for (let i = 0; i < data.length; i += 1) {
-      data[i] = view.getFloat64(start + begin + i * float64Bytes, true);
+  for (const [name, { dtype, shape, data_offsets: range }] of Object.entries(
+    entries as Readonly<Record<string, Entry>>,
+  )) {
+    const width = widths[dtype];
+    if (width === undefined) {
+      throw new InvalidModelFileError(`"${name}" is ${dtype}; write it as F64.`);
     }
-    arrays.set(name, { shape, data });
+    const [begin, end] = [start + range[0], start + range[1]];
+    const n = shape.reduce((product, size) => product * size, 1);
+    if (begin < start || end > bytes.length || end - begin !== n * width.bytes) {
+      throw new InvalidModelFileError(`"${name}" does not lie where the header says.`);
+    }
+    const read = (_: number, i: number) => width.read(view, begin + i * width.bytes);
+    arrays.set(name, { shape, data: new Float64Array(n).map(read) });
   }
   return { metadata: metadata ?? {}, arrays };
 }
@@ -87,4 +89,27 @@ interface Entry {
   readonly dtype: string;
   readonly shape: readonly number[];
   readonly data_offsets: readonly [number, number];
+}
+
+interface Header extends Readonly<Record<string, Entry | Record<string, string> | undefined>> {
+  readonly __metadata__?: Record<string, string>;
+}
+
+const widths: Readonly<
+  Record<string, { readonly bytes: number; read(view: DataView, at: number): number }>
+> = {
+  F64: { bytes: 8, read: (view, at) => view.getFloat64(at, true) },
+  F32: { bytes: 4, read: (view, at) => view.getFloat32(at, true) },
+  I64: { bytes: 8, read: (view, at) => Number(view.getBigInt64(at, true)) },
+  I32: { bytes: 4, read: (view, at) => view.getInt32(at, true) },
+};
+
+function headerIn(bytes: Uint8Array): Header {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes)) as Header;
+  } catch (cause) {
+    throw new InvalidModelFileError('The header of this safetensors file cannot be read.', {
+      cause,
+    });
+  }
 }

@@ -1,6 +1,12 @@
 // Processes that meet the stream only at topics: retrain and the recommendation of K, each in one process. Read retrain.ts.
 
 export { type Fit, type FitInput, type FitOutput, fitHere, fitInWorker } from './fit.ts';
+export {
+  type ImportOptions,
+  type ImportReport,
+  importModel,
+  type ModelToImport,
+} from './import-model.ts';
 export { ModelFollower } from './model-follower.ts';
 export {
   type KReport,

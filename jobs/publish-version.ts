@@ -23,8 +23,8 @@ export interface Promotion {
   readonly requestedBy: string;
   readonly reason: string;
   readonly clock: Clock;
-  /** Default 30 s. */
-  readonly promotionWaitMsMax?: number;
+  /** Default 30 s; 0: nobody is there to obey yet, so the request is all. */
+  readonly promotionWaitMsMax?: number | undefined;
 }
 
 const promotionWaitMsDefault = 30_000;
@@ -46,6 +46,7 @@ export async function promoteVersion(promotion: Promotion): Promise<void> {
   const command = { command: 'promote', version, requestedBy, reason, timestampMs } as const;
   const key = new TextEncoder().encode('default');
   await append(broker, topics.modelCommands, key, encodeModelCommand(command), timestampMs);
+  if (waitMs === 0) return;
   const reached = (model: Model | undefined) =>
     model !== undefined && generationOf(model.version) === generationOf(version);
   if (await follower.waitFor(reached, waitMs, clock)) return;

@@ -96,6 +96,13 @@ export class InvalidSettingError extends MeanstreamError {
   }
 }
 
+/** A file is no model that can be read; nothing was changed (exit code 2). */
+export class InvalidModelFileError extends MeanstreamError {
+  constructor(message: string, context?: ErrorContext) {
+    super('MEANSTREAM_INVALID_MODEL_FILE', message, context);
+  }
+}
+
 /** Something this process depends on cannot be reached (exit code 3). */
 export class DependencyDownError extends MeanstreamError {
   constructor(message: string, context?: ErrorContext) {

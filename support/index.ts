@@ -16,6 +16,7 @@ export {
   CommitOutcomeUnknownError,
   DependencyDownError,
   FatalError,
+  InvalidModelFileError,
   InvalidRecordError,
   InvalidSettingError,
   InvalidTopologyError,

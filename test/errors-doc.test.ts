@@ -14,6 +14,8 @@ const folders = [
   'broker',
   'state-stores',
   'sources',
+  'exports',
+  'imports',
   'processors',
   'topology',
   'runtime',

@@ -1,15 +1,14 @@
 // Exported models give the same clusters in other people's runtimes as here, on both real data sets.
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Assigner, chooseKernels } from '../clustering/index.ts';
 import { encodeOnnx, encodePmml } from '../exports/index.ts';
 import { modelOf } from '../gateway/testing/gateway-fixture.ts';
 import { fitHere } from '../jobs/index.ts';
 import type { Model } from '../schemas/index.ts';
+import { exampleTable } from './support/example-table.ts';
 import { onnxJudge, pmmlJudge } from './support/export-judges.ts';
 
 const judges = { onnx: await onnxJudge(), pmml: await pmmlJudge() };
@@ -22,10 +21,10 @@ beforeAll(async () => {
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
 describe.each([
-  { name: 'shuttle', k: 8, hasHeader: true },
-  { name: 'digits', k: 10, hasHeader: false },
-])('a model of $name', ({ name, k, hasHeader }) => {
-  const { values, n, dims, features } = table(name, hasHeader);
+  { name: 'shuttle', k: 8 },
+  { name: 'digits', k: 10 },
+] as const)('a model of $name', ({ name, k }) => {
+  const { values, n, dims, features } = exampleTable(name);
   const model = fitted(values, n, dims, k, features);
   const assigner = new Assigner(model, kernels);
   assigner.assign(values, n);
@@ -67,20 +66,6 @@ describe.each([
 
 function titled(title: string, missing: string | undefined): string {
   return missing === undefined ? title : `${title} (skipped: ${missing})`;
-}
-
-/** The label, their last column, left out. */
-function table(name: string, hasHeader: boolean) {
-  const file = new URL(`../examples/data/${name}.csv.gz`, import.meta.url);
-  const lines = gunzipSync(readFileSync(file)).toString().trim().split('\n');
-  const features = hasHeader ? lines.shift()!.split(',').slice(0, -1) : [];
-  const rows = lines.map((line) => line.split(',').slice(0, -1).map(Number));
-  return {
-    values: Float32Array.from(rows.flat()),
-    n: rows.length,
-    dims: rows[0]!.length,
-    features,
-  };
 }
 
 function fitted(

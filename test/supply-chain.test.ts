@@ -31,6 +31,7 @@ const allowedDependencies = [
   'classic-level',
   'cli-table3',
   'commander',
+  'fflate',
   'kafkajs',
   'lz4-napi',
   'munkres-js',

@@ -1,13 +1,17 @@
-// `meanstream models list|show|export`: the versions on the models topic, and files that other people's runtimes read.
+// `meanstream models list|show|export|import`: the versions on the models topic, and files that other people's runtimes read
+// and write.
 
 import { type Command, Option } from 'commander';
 import { example, openContext, quiet, withSettings } from '../command-context.ts';
+import type { ImportFlags } from '../run-import.ts';
 import type { ExportFlags, ExportFormat, ModelsFlags } from '../run-models.ts';
 
 const exportFormats: readonly ExportFormat[] = ['onnx', 'pmml', 'safetensors'];
 
 export function addModels(program: Command): void {
-  const models = program.command('models').description('model versions: list, look at, export');
+  const models = program
+    .command('models')
+    .description('model versions: list, look at, export, import');
   common(models.command('list'))
     .description('every version kept, newest first')
     .option('--json', 'as JSON')
@@ -39,6 +43,32 @@ ${example('meanstream models export current --format onnx --out model.onnx --set
     .action(async (version: string, flags: ExportFlags) =>
       (await loaded()).exportModel(context(flags), version, flags),
     );
+  addImport(models);
+}
+
+function addImport(models: Command): void {
+  common(models.command('import <file>'))
+    .description('make a candidate version of a clustering from scikit-learn, or of an export')
+    .option('--promote', 'also make it the current model')
+    .option('--json', 'print the report as JSON')
+    .addHelpText(
+      'after',
+      `
+From a fitted KMeans or MiniBatchKMeans, behind a StandardScaler or not, in Python:
+
+  np.savez("model.npz", cluster_centers=kmeans.cluster_centers_, counts=np.bincount(kmeans.labels_),
+           mean=scaler.mean_, scale=scaler.scale_)      # the second line with a scaler only
+
+Optional besides: inertia=kmeans.inertia_, features=scaler.feature_names_in_.astype(str). The same names as JSON, or as
+safetensors, do too, and so does what \`models export --format safetensors\` wrote. A pickle is never opened. \`-\` is stdin.
+
+The points of the log are counted once with it: that says how good it is, and which clusters are known ones and keep their ids.
+${example('meanstream models import model.npz --set bootstrap.servers=localhost:9092')}`,
+    )
+    .action(async (file: string, flags: ImportFlags) => {
+      const { importModelFile } = await import('../run-import.ts');
+      await importModelFile(context(flags), file, flags);
+    });
 }
 
 function common(command: Command): Command {

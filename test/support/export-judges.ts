@@ -1,6 +1,7 @@
-// Other people's runtimes for exported models, fetched once into .judges/ of this checkout: onnxruntime from PyPI, JPMML by
-// Maven. Each is undefined, with the reason, where it cannot be had.
-import { existsSync, mkdirSync, renameSync } from 'node:fs';
+// Other people's runtimes for exported models and for models to import, fetched once into .judges/ of this checkout: onnxruntime
+// and scikit-learn from PyPI, JPMML by Maven. Each is undefined, with the reason, where it cannot be had.
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { runToEnd } from './meanstream-process.ts';
 
@@ -14,11 +15,15 @@ export interface Judge {
   readonly ask: (model: string, rows: string) => Promise<string[]>;
 }
 
+/** One for each list of packages. */
+const requirements = join(here, 'requirements.txt');
+const listHash = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 8);
+const venv = join(home, `venv-${listHash}`);
+const python = join(venv, 'bin', 'python');
+
 export async function onnxJudge(): Promise<Judge> {
-  const python = join(home, 'venv', 'bin', 'python');
-  const missing = existsSync(python) ? undefined : await makeVenv();
   return {
-    missing,
+    missing: await missingVenv(),
     ask: (model, rows) => lines(python, [join(here, 'onnx_judge.py'), model, rows]),
   };
 }
@@ -31,17 +36,53 @@ export async function pmmlJudge(): Promise<Judge> {
   return { missing, ask };
 }
 
+/** scikit-learn itself: fits, writes what is to be imported, and says the cluster of every row. */
+export interface ScikitLearn {
+  readonly missing: string | undefined;
+  readonly fit: (options: ScikitLearnFit) => Promise<number[]>;
+}
+
+export interface ScikitLearnFit {
+  /** Little-endian float32. */
+  readonly rows: string;
+  readonly dims: number;
+  readonly kind: 'KMeans' | 'MiniBatchKMeans';
+  readonly k: number;
+  readonly scaling: 'with-scaler' | 'bare';
+  /** The .npz to write. */
+  readonly out: string;
+}
+
+export async function scikitLearn(): Promise<ScikitLearn> {
+  return {
+    missing: await missingVenv(),
+    fit: async ({ rows, dims, kind, k, scaling, out }) => {
+      const script = join(here, 'sklearn_fit.py');
+      const printed = await lines(python, [script, rows, `${dims}`, kind, `${k}`, scaling, out]);
+      return printed.map(Number);
+    },
+  };
+}
+
+let making: Promise<string | undefined> | undefined;
+
+async function missingVenv(): Promise<string | undefined> {
+  if (existsSync(python)) return undefined;
+  making ??= makeVenv();
+  return making;
+}
+
 async function makeVenv(): Promise<string | undefined> {
   mkdirSync(home, { recursive: true });
-  const arriving = join(home, `venv-${process.pid}`);
+  const arriving = join(home, `arriving-${process.pid}`);
   const steps: [string, string[]][] = [
     ['python3', ['-m', 'venv', arriving]],
     [
       join(arriving, 'bin', 'python'),
-      ['-m', 'pip', 'install', '--quiet', '--requirement', join(here, 'requirements.txt')],
+      ['-m', 'pip', 'install', '--quiet', '--requirement', requirements],
     ],
   ];
-  return (await tried(steps, 'Python 3 with venv and pip')) ?? moved(arriving, join(home, 'venv'));
+  return (await tried(steps, 'Python 3 with venv and pip')) ?? moved(arriving, venv);
 }
 
 async function fetchJars(jars: string): Promise<string | undefined> {
