@@ -74,6 +74,8 @@ describe('the full-batch fit, to the last bit,', () => {
         const fit = { values, n, dims: 2, k, seed: 1, initial, nInit: 0, weights: mass };
         const each = { ...fit, kernels, iterationsMax: 20, tolerance: 0 };
         expect(fitFullBatch(each)).toEqual(fitFullBatch({ ...each, pruning: false }));
+        const alone = { ...each, momentum: false };
+        expect(fitFullBatch(alone)).toEqual(fitFullBatch({ ...alone, pruning: false }));
         expect(fitFullBatch(each)).toEqual(fitFullBatch({ ...each, kernels: referenceKernels }));
       }),
     );

@@ -27,9 +27,9 @@ describe('the full-batch fit', () => {
     expect(fit.distanceHistogram.reduce((sum, weight) => sum + weight, 0)).toBe(2000);
   });
 
-  it('never gets worse from one iteration to the next', () => {
+  it('never gets worse from one iteration to the next of Lloyd alone', () => {
     const reports: IterationReport[] = [];
-    fitFullBatch({ ...options, onIteration: (report) => reports.push(report) });
+    fitFullBatch({ ...options, momentum: false, onIteration: (report) => reports.push(report) });
     for (let i = 1; i < reports.length; i++) {
       if (reports[i]!.run !== reports[i - 1]!.run) continue;
       expect(reports[i]!.inertia).toBeLessThanOrEqual(reports[i - 1]!.inertia * (1 + 1e-12));

@@ -5,8 +5,8 @@
 // 3. Keep Σw, Σw·(x − r) and Σw·‖x − r‖² per cluster, float64, about the centroids r of the run's beginning: from a change
 //    of label to the next only the points that changed are added and taken out (fit-pass.ts).
 // 4. Move each centroid to r + Σw·(x − r) / Σw, and with cosine on to its direction (spherical.ts). An empty cluster takes the
-//    point that is farthest from its own centroid.
-// 5. Again, until the centroids' squared shift is within tolerance, or no label changes.
+//    point that is farthest from its own centroid. Where such steps have become small, momentum carries them on (momentum.ts).
+// 5. Again, until the centroids' squared shift is within tolerance, or no label changes, after a step without momentum.
 //
 // The best of `nInit` runs is then tried with one centroid elsewhere (centroid-swaps.ts), again and again: a few iterations
 // show whether that leads to less, and if so they go on to the end and it is the new best. At most as many iterations as the
@@ -44,7 +44,7 @@ export interface FullBatchOptions {
   readonly tolerance?: number;
   /** The same in the values' own units, squared; the larger one counts. */
   readonly absoluteTolerance?: number;
-  /** Runs from k-means++ seeds. May be 0 when there is `initial`: then it is Lloyd's from there and nothing else. */
+  /** Runs from k-means++ seeds. May be 0 when there is `initial`: then there is a run from there and no swap. */
   readonly nInit?: number;
   /** k × dims, in the space of the values: one more run, the first, begins here; so the result is no worse than these. */
   readonly initial?: Float64Array | undefined;
@@ -52,6 +52,8 @@ export interface FullBatchOptions {
   readonly threads?: number;
   /** False measures every point to every centroid. */
   readonly pruning?: boolean;
+  /** False makes every iteration Lloyd's own. */
+  readonly momentum?: boolean;
   /** Rows of one kernel call. */
   readonly chunkRows?: number;
   readonly onIteration?: (report: IterationReport) => void;
@@ -61,8 +63,9 @@ export interface IterationReport {
   /** 0 begins at `initial`, 1 … nInit at k-means++ seeds, each further one at the best so far with a centroid swapped. */
   readonly run: number;
   readonly iteration: number;
-  /** Of the labels just given, before the centroids move. */
+  /** Of the labels just given, before the centroids move. Where it has risen, momentum went too far: that is taken back. */
   readonly inertia: number;
+  /** The sum over centroids of how far their labels' means are, squared. */
   readonly shift: number;
   /** Points that were measured to all centroids: the others' labels were proven. */
   readonly measured: number;
@@ -178,12 +181,12 @@ function* lloyd(
 ): Generator<IterationReport, FullBatchFit | undefined> {
   let iteration = 0;
   while (iteration < iterationsMax) {
-    const { changed, measured, inertia } = steps.assign();
-    const shift = steps.move();
+    const { measured, inertia } = steps.assign();
     iteration += 1;
+    const shift = steps.move(iteration === iterationsMax);
     yield { run, iteration, inertia, shift, measured };
     if (iteration === foresight && inertia >= toBeat) return undefined;
-    if (shift <= steps.shiftMax || (changed === 0 && !steps.hasEmpty)) break;
+    if (steps.hasConverged) break;
   }
   return { ...steps.finish(), iterations: iteration };
 }

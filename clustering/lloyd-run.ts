@@ -6,6 +6,7 @@ import type { FitState } from './fit-state.ts';
 import { squaredDistance } from './kernels/bounds.ts';
 import type { Kernels } from './kernels/kernels.ts';
 import type { Metric } from './metric.ts';
+import { Momentum } from './momentum.ts';
 import { halfDistances, measureDrift } from './pruning.ts';
 import { normaliseCentroids } from './spherical.ts';
 import type { ThreadTeam } from './thread-team.ts';
@@ -18,6 +19,7 @@ export interface RunOptions {
   readonly tolerance?: number;
   readonly absoluteTolerance?: number;
   readonly pruning?: boolean;
+  readonly momentum?: boolean;
 }
 
 /** Half distances between centroids cost k² and help n points: below so many points per k² they are left out. */
@@ -31,7 +33,10 @@ export class LloydRun {
   readonly #before: Float32Array;
   readonly #squares: Float64Array;
   readonly #helpful: boolean;
+  readonly #momentum: Momentum | undefined;
   #begun = false;
+  #last = { changed: 0, inertia: Infinity };
+  #hasConverged = false;
   #shiftMax: number | undefined;
 
   /** Overwrites the state: one run at a time. */
@@ -44,6 +49,7 @@ export class LloydRun {
     this.#before = new Float32Array(k * dims);
     this.#helpful = k > 1 && n >= pointsPerPair * k * k;
     this.#squares = new Float64Array(this.#helpful ? k * k : 0);
+    this.#momentum = options.momentum === false ? undefined : new Momentum();
     state.centroids.set(begin.subarray(0, k * dims));
     state.reference.set(state.centroids);
     state.rounded.set(state.centroids);
@@ -56,17 +62,35 @@ export class LloydRun {
     this.#team.run(this.#begun ? 'update' : 'begin');
     this.#begun = true;
     this.#combine();
-    const { changed, measured } = this.#state;
-    return { changed: sum(changed), measured: sum(measured), inertia: this.#inertia() };
+    this.#last = { changed: sum(this.#state.changed), inertia: this.#inertia() };
+    return { ...this.#last, measured: sum(this.#state.measured) };
   }
 
-  /** @returns the sum over centroids of their squared shift */
-  move(): number {
+  /**
+   * To the means of the labels and, but for the last time, on as far as momentum carries.
+   * @returns the sum over centroids of their squared shift, without momentum
+   */
+  move(isLast: boolean): number {
+    const { k, dims, centroids } = this.#state;
+    const from = centroids.slice();
+    const hasEmpty = this.#moveToMeans(from);
+    let shift = 0;
+    for (let i = 0; i < k * dims; i++) shift += (centroids[i]! - from[i]!) ** 2;
+    this.#shiftMax ??= this.#shiftLimit();
+    const isStill = shift <= this.#shiftMax || (this.#last.changed === 0 && !hasEmpty);
+    this.#hasConverged = isStill && this.#momentum?.isAhead !== true;
+    const mayCarry = !isLast && !isStill && !hasEmpty;
+    this.#momentum?.carry(centroids, { inertia: this.#last.inertia, shift }, mayCarry);
+    if (this.#momentum?.isAhead === true) this.#toSphere(from);
+    this.#round();
+    return shift;
+  }
+
+  /** @param from where they are. @returns whether a cluster had no points in the last assignment */
+  #moveToMeans(from: Float64Array): boolean {
     const { k, dims, centroids, reference } = this.#state;
     const totals = this.#totals;
-    this.#shiftMax ??= this.#shiftLimit();
     const chosen: number[] = [];
-    const from = centroids.slice();
     for (let j = 0; j < k; j++) {
       const weight = totals[j]!;
       const farthest = weight > 0 ? -1 : this.#farthest(chosen);
@@ -78,21 +102,18 @@ export class LloydRun {
         centroids[i] = to;
       }
     }
+    this.#toSphere(from);
+    return chosen.length > 0;
+  }
+
+  #toSphere(from: Float64Array): void {
+    const { k, dims, centroids } = this.#state;
     if (this.#options.metric === 'cosine') normaliseCentroids(centroids, k, dims, from);
-    let shift = 0;
-    for (let i = 0; i < k * dims; i++) shift += (centroids[i]! - from[i]!) ** 2;
-    this.#round();
-    return shift;
   }
 
-  /** Whether a cluster had no points in the last assignment. */
-  get hasEmpty(): boolean {
-    return this.#totals.subarray(0, this.#state.k).some((weight) => !(weight > 0));
-  }
-
-  /** Of the squared shift, at which the run has converged. */
-  get shiftMax(): number {
-    return this.#shiftMax ?? 0;
+  /** Whether the last step was Lloyd's own and within tolerance, or no label had changed before it. */
+  get hasConverged(): boolean {
+    return this.#hasConverged;
   }
 
   /** Labels and statistics of the centroids as they are. */
