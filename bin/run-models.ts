@@ -89,7 +89,7 @@ export async function exportModel(
   );
 }
 
-async function registryOf(
+export async function registryOf(
   context: CommandContext,
   { dataDir }: ModelsFlags,
 ): Promise<ModelRegistry> {
@@ -104,9 +104,8 @@ async function registryOf(
   }
 }
 
-function modelIn(registry: ModelRegistry, version: string): Model {
-  const isCurrent = version === 'current' || version === 'champion';
-  const model = isCurrent ? registry.current() : registry.get(version);
+export function modelIn(registry: ModelRegistry, version: string): Model {
+  const model = registry.find(version);
   if (model !== undefined) return model;
   const known = registry.list().map((each) => each.version);
   throw new InvalidSettingError(
@@ -143,6 +142,6 @@ function shortVector(values: readonly number[]): string {
   return values.length > shownDims ? `${shown.join(' ')} …` : shown.join(' ');
 }
 
-function print(text: string): void {
+export function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }

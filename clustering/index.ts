@@ -77,7 +77,14 @@ export { loadNativeKernels } from './kernels/native.ts';
 export { referenceKernels } from './kernels/reference.ts';
 export { loadWasmKernels } from './kernels/wasm.ts';
 export type { LifecycleEvent } from './lifecycle.ts';
-export { type Lineage, lineageOf, type NewFate, type OldFate } from './lineage.ts';
+export {
+  type ClusterOrigin,
+  type Lineage,
+  lineageOf,
+  type NewFate,
+  type OldFate,
+  originsOf,
+} from './lineage.ts';
 export { intoModelSpace, type Metric, type PointSpace, type ScaledSpace } from './metric.ts';
 export {
   candidatesPerDelta,

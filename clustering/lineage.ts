@@ -47,6 +47,24 @@ export function lineageOf(
   };
 }
 
+export interface ClusterOrigin {
+  readonly fate: 'survived' | 'split' | 'merged' | 'born';
+  /** Old clusters that it is, or took points over from; its own identity first. */
+  readonly from: readonly number[];
+}
+
+/** The same from where the new clusters stand: newK. */
+export function originsOf({ newFates, oldFates }: Lineage): ClusterOrigin[] {
+  return newFates.map((fate, j) => {
+    const own = fate.fate === 'born' ? [] : [fate.old];
+    const absorbed = oldFates.flatMap((old, i) =>
+      old.fate === 'absorbed' && old.new === j && !own.includes(i) ? [i] : [],
+    );
+    const isMerger = fate.fate === 'born' && absorbed.length > 0;
+    return { fate: isMerger ? 'merged' : fate.fate, from: [...own, ...absorbed] };
+  });
+}
+
 /** The new clusters that came from i; none when there is but one, and the heir counts although it may hold more than i. */
 function childrenOf(
   { columns, common, rowSizes, columnSizes }: ContingencyTable,

@@ -11,6 +11,7 @@ export interface GatewayRequest {
   /** Lower-case, without parameters: "application/json". */
   readonly contentType: string;
   readonly ifNoneMatch: string;
+  readonly ifMatch: string;
   readonly body: Uint8Array;
 }
 
@@ -21,7 +22,7 @@ export interface GatewayResponse {
 }
 
 export interface Route {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'PUT';
   /** Segments in braces are parameters: "/v1/models/{version}". */
   readonly path: string;
   readonly handle: (request: GatewayRequest) => GatewayResponse | Promise<GatewayResponse>;

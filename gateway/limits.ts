@@ -24,6 +24,8 @@ export interface GatewayLimits {
   readonly frameRowsMax: number;
   /** Rows of one read of a topic. */
   readonly readRowsMax: number;
+  /** How long a command about the model waits for its decision before it is answered with 202. */
+  readonly decisionWaitMsMax: number;
 }
 
 export const defaultLimits: GatewayLimits = {
@@ -41,4 +43,5 @@ export const defaultLimits: GatewayLimits = {
   slowClientMsMax: 10_000,
   frameRowsMax: 1_000,
   readRowsMax: 4_000,
+  decisionWaitMsMax: 10_000,
 };

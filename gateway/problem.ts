@@ -29,6 +29,16 @@ const kinds = {
     status: 405,
     title: 'The method is not allowed',
   },
+  refused: {
+    code: 'MEANSTREAM_REFUSED',
+    status: 409,
+    title: 'Not done, because it makes no sense now',
+  },
+  'precondition-failed': {
+    code: 'MEANSTREAM_PRECONDITION_FAILED',
+    status: 412,
+    title: 'Somebody else was first',
+  },
   'body-too-large': {
     code: 'MEANSTREAM_BODY_TOO_LARGE',
     status: 413,

@@ -10,9 +10,11 @@ import { type Clock, DependencyDownError, type Logger, type Metrics } from '../s
 import { combinedHealth, type HealthReport } from './health.ts';
 import { KRecommendations, type RecommendK } from './k-recommendations.ts';
 import { defaultLimits, type GatewayLimits } from './limits.ts';
+import { ModelCommands } from './model-commands.ts';
 import type { PointInputOptions } from './point-input.ts';
 import { PointsWriter } from './points-writer.ts';
 import { Router } from './router.ts';
+import { aliasRoutes } from './routes/aliases.ts';
 import { assignRoute } from './routes/assign.ts';
 import { assignmentRoute } from './routes/assignments.ts';
 import { dashboardRoutes } from './routes/dashboard.ts';
@@ -82,6 +84,7 @@ const requiredTopics = [
   topics.points,
   topics.assignments,
   topics.models,
+  topics.modelCommands,
   topics.clusterEvents,
   topics.quality,
   topics.drift,
@@ -93,6 +96,7 @@ export class Gateway {
   readonly #kernels: Kernels = chooseKernels().kernels;
   readonly #views: Views;
   readonly #writer: PointsWriter;
+  readonly #commands: ModelCommands;
   readonly #status: StatusStream;
   #app: TemplatedApp | undefined;
   #socket: us_listen_socket | undefined;
@@ -112,6 +116,10 @@ export class Gateway {
     this.#writer = new PointsWriter({
       broker,
       unacknowledgedBytesMax: this.#limits.unacknowledgedBytesMax,
+    });
+    this.#commands = new ModelCommands({
+      ...{ broker, clock, registry: this.#views.models.registry },
+      waitMsMax: this.#limits.decisionWaitMsMax,
     });
     this.#status = new StatusStream(clock, () => this.status());
   }
@@ -194,6 +202,7 @@ export class Gateway {
       assignmentRoute(assignments),
       ...upgradeRequiredRoutes(endpoints.map(({ path }) => path)),
       ...modelRoutes(models, events),
+      ...aliasRoutes(models.registry, this.#commands),
       ...observationRoutes({ drift, quality, models, status }),
       ...(recommendK === undefined
         ? []

@@ -20,6 +20,8 @@ export interface TransportOptions {
   readonly metrics: Metrics;
 }
 
+const knownMethods = ['GET', 'POST', 'PUT', 'HEAD'];
+
 interface Exchange {
   readonly method: string;
   readonly path: string;
@@ -68,7 +70,7 @@ export function serveHttp(app: TemplatedApp, options: TransportOptions): void {
       exchange.route = match.route.path;
       if (inFlight > limits.requestsInFlightMax) throw tooMany(inFlight);
       const copy = copied(request, exchange, match);
-      if (exchange.method !== 'POST') return void run(match, copy, answer, fail);
+      if (!hasBody(exchange)) return void run(match, copy, answer, fail);
       checkLength(request, limits);
       readBody(
         response,
@@ -77,7 +79,7 @@ export function serveHttp(app: TemplatedApp, options: TransportOptions): void {
         () => fail(tooLarge(limits), true),
       );
     } catch (error) {
-      fail(error, exchange.method === 'POST');
+      fail(error, hasBody(exchange));
     }
   });
 }
@@ -97,6 +99,10 @@ function run(
   }
 }
 
+function hasBody({ method }: Exchange): boolean {
+  return method === 'POST' || method === 'PUT';
+}
+
 const noBody = new Uint8Array(0);
 
 function copied(request: HttpRequest, exchange: Exchange, { params }: Match): GatewayRequest {
@@ -108,6 +114,7 @@ function copied(request: HttpRequest, exchange: Exchange, { params }: Match): Ga
     query: new URLSearchParams(request.getQuery()),
     contentType,
     ifNoneMatch: request.getHeader('if-none-match'),
+    ifMatch: request.getHeader('if-match'),
     body: noBody,
   };
 }
@@ -156,7 +163,7 @@ function send(
 
 function observe(metrics: Metrics, clock: Clock, exchange: Exchange, status: number): void {
   const { method, route, startedMs } = exchange;
-  const known = method === 'GET' || method === 'POST' || method === 'HEAD' ? method : 'other';
+  const known = knownMethods.includes(method) ? method : 'other';
   metrics.httpRequestDuration.observe(
     { method: known, route, status: String(status) },
     (clock.monotonicMs() - startedMs) / 1_000,

@@ -79,6 +79,7 @@ export async function importModel(options: ImportOptions): Promise<ImportReport>
     const parent = follower.registry.current();
     if (parent !== undefined) checkFits(given, parent);
     const seen = await lookAt(options, parent);
+    await follower.catchUp();
     const { clusterIds, nextClusterNumber, idsKept } = namesOf(given.k, parent, seen);
     const version =
       parent === undefined ? firstVersion : nextVersion(parent, given.k, follower.registry);

@@ -8,6 +8,7 @@ export {
   type ModelToImport,
 } from './import-model.ts';
 export { ModelFollower } from './model-follower.ts';
+export { type CommandOptions, commandModel } from './publish-version.ts';
 export {
   type KReport,
   type RecommendKOptions,
@@ -17,8 +18,10 @@ export {
 } from './recommend-k.ts';
 export type { DecodePoints, PlannedRange } from './replay.ts';
 export {
+  type RefitOptions,
   type RetrainOptions,
   type RetrainProgress,
   type RetrainReport,
+  refit,
   runRetrain,
 } from './retrain.ts';

@@ -10,20 +10,27 @@ const readOptions = { rowsMax: 1_024, waitMsMax: 200 } as const;
 export class ModelFollower {
   readonly registry = new ModelRegistry();
   readonly #reader: PartitionReader;
+  readonly #broker: Broker;
 
-  private constructor(reader: PartitionReader) {
+  private constructor(reader: PartitionReader, broker: Broker) {
     this.#reader = reader;
+    this.#broker = broker;
   }
 
   /** Everything published so far is in the registry. */
   static async open(broker: Broker): Promise<ModelFollower> {
     const [offsets] = await broker.listOffsets(topics.models);
-    const { logStart, end } = offsets ?? { logStart: 0, end: 0 };
     const follower = new ModelFollower(
-      broker.openReader({ topic: topics.models, partition: 0 }, logStart),
+      broker.openReader({ topic: topics.models, partition: 0 }, offsets?.logStart ?? 0),
+      broker,
     );
-    while (follower.#reader.position < end) await follower.#readMore();
+    await follower.catchUp();
     return follower;
+  }
+
+  async catchUp(): Promise<void> {
+    const [offsets] = await this.#broker.listOffsets(topics.models);
+    while (this.#reader.position < (offsets?.end ?? 0)) await this.#readMore();
   }
 
   /** @returns whether the current model came to satisfy the predicate in time */

@@ -1,19 +1,20 @@
 // How a version that a job has made reaches the world: its number, the record on `models`, and the request for its promotion.
 
+import { randomUUID } from 'node:crypto';
 import type { Broker } from '../broker/index.ts';
 import {
   encodeModel,
   encodeModelCommand,
-  formatVersion,
-  generationOf,
   type Model,
+  type ModelCommand,
+  type ModelDecision,
   modelKey,
-  parseVersion,
+  nextGeneration,
   RecordBatchBuilder,
   topics,
 } from '../schemas/index.ts';
 import type { ModelRegistry } from '../state-stores/index.ts';
-import { type Clock, FatalError } from '../support/index.ts';
+import { type Clock, FatalError, RefusedError } from '../support/index.ts';
 import type { ModelFollower } from './model-follower.ts';
 
 export interface Promotion {
@@ -37,36 +38,52 @@ export function publishVersion(broker: Broker, model: Model): Promise<void> {
 
 /**
  * Asks for the promotion of a published version and waits until the owner has made it current.
- * @throws FatalError when that takes too long; the request stands.
+ * @throws RefusedError with the owner's reason, FatalError when nobody answers; then the request stands.
  */
 export async function promoteVersion(promotion: Promotion): Promise<void> {
-  const { broker, follower, version, requestedBy, reason, clock } = promotion;
-  const waitMs = promotion.promotionWaitMsMax ?? promotionWaitMsDefault;
-  const timestampMs = clock.nowMs();
-  const command = { command: 'promote', version, requestedBy, reason, timestampMs } as const;
-  const key = new TextEncoder().encode('default');
-  await append(broker, topics.modelCommands, key, encodeModelCommand(command), timestampMs);
-  if (waitMs === 0) return;
-  const reached = (model: Model | undefined) =>
-    model !== undefined && generationOf(model.version) === generationOf(version);
-  if (await follower.waitFor(reached, waitMs, clock)) return;
-  throw new FatalError(
-    `Version ${version} is published, but was not promoted within ${waitMs} ms: is a processor running? ` +
-      'The command is kept on model-commands and takes effect when one does.',
-    { version },
-  );
+  const { version, requestedBy, reason } = promotion;
+  const command = { command: 'promote', version, requestedBy, reason } as const;
+  if (promotion.promotionWaitMsMax === 0) await requestOf({ ...promotion, command });
+  else await commandModel({ ...promotion, command });
 }
 
-/** The next MINOR after all known ones; the next MAJOR when k changes. */
-export function nextVersion(parent: Model, k: number, registry: ModelRegistry): string {
-  const { major } = parseVersion(parent.version);
-  const known = registry.list().map((model) => parseVersion(model.version));
-  if (k !== parent.k) {
-    const newest = Math.max(...known.map((version) => version.major));
-    return formatVersion({ major: newest + 1, minor: 0, patch: 0 });
+export interface CommandOptions extends Omit<Promotion, 'version' | 'requestedBy' | 'reason'> {
+  readonly command: Omit<ModelCommand, 'id' | 'timestampMs'>;
+}
+
+/**
+ * Puts a command on the audit log and waits for what the owner decides.
+ * @throws RefusedError with the owner's reason, FatalError when nobody answers; then the request stands.
+ */
+export async function commandModel(options: CommandOptions): Promise<ModelDecision> {
+  const { follower, clock, promotionWaitMsMax: waitMs = promotionWaitMsDefault } = options;
+  const command = await requestOf(options);
+  const answer = () =>
+    follower.registry.decisions().find(({ commandId }) => commandId === command.id);
+  const what = `${command.command} ${command.version ?? ''}`.trim();
+  if (!(await follower.waitFor(() => answer() !== undefined, waitMs, clock))) {
+    throw new FatalError(
+      `Nobody has decided about "${what}" within ${waitMs} ms: is a processor running? ` +
+        'The command is kept on model-commands and takes effect when one does.',
+      { ...command },
+    );
   }
-  const minors = known.filter((version) => version.major === major).map(({ minor }) => minor);
-  return formatVersion({ major, minor: Math.max(...minors) + 1, patch: 0 });
+  const decision = answer()!;
+  if (decision.outcome === 'applied') return decision;
+  throw new RefusedError(`"${what}" was refused: ${decision.refusal}.`, { ...decision });
+}
+
+async function requestOf({ broker, clock, command: asked }: CommandOptions): Promise<ModelCommand> {
+  const timestampMs = clock.nowMs();
+  const command: ModelCommand = { ...asked, id: randomUUID(), timestampMs };
+  const key = new TextEncoder().encode('default');
+  await append(broker, topics.modelCommands, key, encodeModelCommand(command), timestampMs);
+  return command;
+}
+
+/** After all that are known: the registry must be up to date. */
+export function nextVersion(parent: Model, k: number, registry: ModelRegistry): string {
+  return `${nextGeneration(parent, { ...parent, k }, registry.versions())}.0`;
 }
 
 async function append(

@@ -9,7 +9,14 @@
 //    until the owner has published it as current. Assign tasks take it with their next transaction.
 
 import type { Broker } from '../broker/index.ts';
-import { Assigner, chooseKernels, clusteringQuality, matchClusters } from '../clustering/index.ts';
+import {
+  Assigner,
+  chooseKernels,
+  clusteringQuality,
+  lineageOf,
+  matchClusters,
+  originsOf,
+} from '../clustering/index.ts';
 import type { Model, PointShape } from '../schemas/index.ts';
 import { type Clock, InvalidSettingError, type Logger, type Metrics } from '../support/index.ts';
 import { type Fit, type FitOutput, fitInWorker } from './fit.ts';
@@ -41,7 +48,7 @@ export interface RetrainOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics?: Metrics;
-  readonly fit?: Fit;
+  readonly fit?: Fit | undefined;
   readonly onProgress?: (progress: RetrainProgress) => void;
   readonly promotionWaitMsMax?: number;
 }
@@ -105,6 +112,7 @@ async function retrain(
   sayUncommitted(options, ranges);
   const points = await replay(options, ranges, parent);
   const fit = await fitPoints(options, points, parent);
+  await follower.catchUp();
   const version = nextVersion(parent, fit.weights.length, follower.registry);
   const { model, idsKept } = candidate({ options, parent, ranges, points, fit, version });
   const { mean, scale, featureMeans } = model;
@@ -118,6 +126,29 @@ async function retrain(
   return { version, parent: parent.version, ranges, inertia, parentInertia, promoted, ...counts };
 }
 
+export interface RefitOptions extends Pick<RetrainOptions, 'broker' | 'decode' | 'fit'> {
+  /** The recorded candidate. */
+  readonly made: Model;
+  readonly parent: Model;
+}
+
+/** Makes a version again from what its record names: range, seed, k, parameters and parent. The same bits, if all is right. */
+export async function refit({ made, parent, broker, decode, fit }: RefitOptions): Promise<Model> {
+  const { seed, k, version, createdAtMs, codeVersion, offsets, parameters } = made;
+  const options = {
+    ...{ broker, decode, fit, seed, k, codeVersion },
+    scaling: parameters?.scaling === 'standard',
+  };
+  const ranges = Object.entries(offsets).map(([partition, { from, to }]) => ({
+    ...{ partition: Number(partition), from, to, committed: true },
+  }));
+  const points = await replay(options, ranges, parent);
+  const fitted = await fitPoints(options, points, parent);
+  const clock = { nowMs: () => createdAtMs };
+  const parts = { options: { ...options, clock }, parent, ranges, points, fit: fitted, version };
+  return candidate(parts).model;
+}
+
 function sayUncommitted({ logger, group }: RetrainOptions, ranges: readonly PlannedRange[]): void {
   const partitions = ranges.filter(({ committed }) => !committed).map(({ partition }) => partition);
   if (partitions.length === 0) return;
@@ -127,7 +158,9 @@ function sayUncommitted({ logger, group }: RetrainOptions, ranges: readonly Plan
   );
 }
 
-function replay(options: RetrainOptions, ranges: readonly PlannedRange[], shape: PointShape) {
+type ReplaySource = Pick<RetrainOptions, 'broker' | 'decode' | 'onProgress'>;
+
+function replay(options: ReplaySource, ranges: readonly PlannedRange[], shape: PointShape) {
   const { broker, decode, onProgress } = options;
   return replayPoints({
     broker,
@@ -139,7 +172,7 @@ function replay(options: RetrainOptions, ranges: readonly PlannedRange[], shape:
 }
 
 function fitPoints(
-  options: RetrainOptions,
+  options: Pick<RetrainOptions, 'seed' | 'scaling' | 'k' | 'fit' | 'onProgress'>,
   points: ReplayedPoints,
   parent: Model,
 ): Promise<FitOutput> {
@@ -153,7 +186,9 @@ function fitPoints(
 }
 
 interface CandidateParts {
-  readonly options: RetrainOptions;
+  readonly options: Pick<RetrainOptions, 'seed' | 'scaling' | 'codeVersion'> & {
+    readonly clock: Pick<Clock, 'nowMs'>;
+  };
   readonly parent: Model;
   readonly ranges: readonly PlannedRange[];
   readonly points: ReplayedPoints;
@@ -165,7 +200,9 @@ function candidate(parts: CandidateParts): { model: Model; idsKept: number } {
   const { options, parent, ranges, points, fit, version } = parts;
   const k = fit.weights.length;
   const oldLabels = labelsUnder(parent, points);
-  const { oldOf } = matchClusters({ oldLabels, newLabels: fit.labels, oldK: parent.k, newK: k });
+  const labels = { oldLabels, newLabels: fit.labels, oldK: parent.k, newK: k };
+  const match = matchClusters(labels);
+  const { oldOf } = match;
   let next = parent.nextClusterNumber;
   const clusterIds = Array.from(oldOf, (old) => (old < 0 ? `c${next++}` : parent.clusterIds[old]!));
   const { meanSquaredDistance, imbalance } = clusteringQuality(fit);
@@ -195,6 +232,10 @@ function candidate(parts: CandidateParts): { model: Model; idsKept: number } {
     quality: { meanSquaredDistance, imbalance },
     halfLife: parent.halfLife,
     landmarkMs: parent.landmarkMs,
+    lineage: originsOf(lineageOf(labels, match)).map(({ fate, from }) => ({
+      ...{ fate, from: from.map((old) => parent.clusterIds[old]!) },
+    })),
+    parameters: { scaling: options.scaling && parent.metric !== 'cosine' ? 'standard' : 'none' },
     codeVersion: options.codeVersion,
   };
   return { model, idsKept: oldOf.filter((old) => old >= 0).length };

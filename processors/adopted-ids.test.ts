@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Model } from '../schemas/index.ts';
 import { adoptedIds } from './adopted-ids.ts';
+import { nothingDecided } from './decided.ts';
 
 /** c2 died at patch 12 and c4 was born in its place. */
 const owner = {
@@ -16,6 +17,7 @@ const owner = {
   clusterIds: ['c1', 'c4', 'c3'],
   bornPatches: [0, 12, 0],
   nextClusterNumber: 5,
+  decided: { ...nothingDecided, births: { '0.9': 3, '1.0': 4 } },
 };
 
 function adopt(parent: string | null, clusterIds: string[], nextClusterNumber: number) {
@@ -41,8 +43,15 @@ describe('the ids of a candidate', () => {
     expect(adopt(null, ['c1', 'c2', 'c7'], 8)).toEqual({ ids: ['c8', 'c9', 'c7'], next: 10 });
   });
 
+  it('stay when the retrain comes from another generation, and the clusters are older than that', () => {
+    expect(adopt('0.9.40', ['c1', 'c2', 'c3'], 4)).toEqual({ ids: ['c1', 'c2', 'c5'], next: 6 });
+  });
+
   it('are taken as they are when there is no model yet', () => {
-    const none = { generation: undefined, clusterIds: [], bornPatches: [], nextClusterNumber: 1 };
+    const none = {
+      ...{ generation: undefined, clusterIds: [], bornPatches: [], nextClusterNumber: 1 },
+      decided: nothingDecided,
+    };
     const candidate = { parent: null, clusterIds: ['c1', 'c2'], nextClusterNumber: 3, offsets: {} };
     expect(adoptedIds(candidate as unknown as Model, none).clusterIds).toEqual(['c1', 'c2']);
   });

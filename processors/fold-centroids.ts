@@ -2,7 +2,11 @@
 //
 //   no model      collect samples ──► enough rows, or enough time and k distinct points ──► seed: version x.0.0
 //   delta         one decay step each: PATCH counts them, so state and version are functions of the log alone
-//   promote       a retrained candidate takes the place of the state; deltas of the generation before it are left out
+//   promote       a candidate takes the place of the state; deltas of the generation before it are left out
+//   rollback      so does what a former champion had learned, as a generation of its own
+//   pin           deltas are read and left out, until unpin
+//
+// Every command, obeyed or refused, is a decision on `models`: in the log of one partition with the versions it is about.
 //
 // The whole state is in memory and, cluster by cluster, in the changelogged store; a restart goes on bit for bit.
 
@@ -19,17 +23,23 @@ import {
 import {
   type CentroidDelta,
   type ClusterEvent,
+  compareVersions,
+  decisionKey,
   decodeLearningMessage,
   decodeModelCommand,
   encodeClusterEvent,
   encodeModel,
+  encodeModelDecision,
   generationOf,
   type LearningMessage,
   type Metric,
   type MissingPolicy,
   type Model,
+  type ModelAlias,
   type ModelCommand,
+  type ModelDecision,
   modelKey,
+  nextGeneration,
   parseVersion,
   type RecordBatch,
   recordValue,
@@ -37,8 +47,10 @@ import {
 } from '../schemas/index.ts';
 import type { KeyValueStore, ModelRegistry } from '../state-stores/index.ts';
 import { InvalidRecordError } from '../support/index.ts';
-import { adoptedIds } from './adopted-ids.ts';
+import { adoptedIds, revivedIds } from './adopted-ids.ts';
+import { afterDecision, aliasOf, refusalOf, versionAsked } from './decided.ts';
 import { FoldState, type Generation } from './fold-state.ts';
+import { lineageEvents } from './lineage-events.ts';
 import type { Processor, ProcessorContext } from './processor.ts';
 import { modelOf } from './published-model.ts';
 import { SampleBuffer } from './sample-buffer.ts';
@@ -59,6 +71,18 @@ export interface FoldCentroidsOptions {
   readonly codeVersion: string;
 }
 
+/** What is asked for: by a command, or by the owner itself. */
+type Asked = Omit<ModelCommand, 'command'> & {
+  readonly command: ModelDecision['action'];
+};
+
+interface Outcome {
+  readonly alias: ModelAlias;
+  readonly version: string | null;
+  readonly previous: string | null;
+  readonly refusal?: string;
+}
+
 const bootstrapCheckMs = 200;
 /** A command whose candidate never appears is given up after this many deliveries. */
 const deliveriesMax = 100;
@@ -72,7 +96,9 @@ export class FoldCentroids implements Processor<RecordBatch> {
   #deliveries = 0;
   /** Rows at the last attempt to seed that found too few distinct points. */
   #triedRows = -1;
+  /** State to be stored; a model to be published. */
   #changed = false;
+  #publishDue = false;
 
   constructor(options: FoldCentroidsOptions) {
     this.#options = options;
@@ -108,6 +134,7 @@ export class FoldCentroids implements Processor<RecordBatch> {
       this.#learn(value, context);
       this.#state.deltaOffset = batch.offsets[row]! + 1;
       this.#changed = true;
+      if (this.#state.decided.pinnedBy === null) this.#publishDue = true;
       this.#seedWhenFull(context);
     }
   }
@@ -117,6 +144,8 @@ export class FoldCentroids implements Processor<RecordBatch> {
     this.#changed = false;
     this.#state.save();
     this.#samples.save();
+    if (!this.#publishDue) return;
+    this.#publishDue = false;
     const model = this.#publishable(context);
     if (model !== undefined) publish(model, 'current', context);
   }
@@ -130,6 +159,10 @@ export class FoldCentroids implements Processor<RecordBatch> {
 
   #fold(delta: CentroidDelta, context: ProcessorContext): void {
     const { generation, online } = this.#state;
+    if (this.#state.decided.pinnedBy !== null) {
+      context.metrics.deltasFolded.inc({ outcome: 'pinned' });
+      return;
+    }
     if (online === undefined || generationOf(delta.modelVersion) !== generation?.name) {
       context.metrics.deltasFolded.inc({ outcome: 'stale' });
       return;
@@ -199,65 +232,160 @@ export class FoldCentroids implements Processor<RecordBatch> {
     this.#state.begin(generation, start, membership, { timestampMs });
     for (const sample of this.#samples.samples) this.#state.learned(sample);
     this.#samples.clear();
-    this.#birth(context, this.#state.clusterIds, []);
+    this.#birth(context, []);
+    const timestamp = context.currentSystemTimeMs();
+    const reason = `seeded from ${rows} points`;
+    this.#decide(
+      { command: 'bootstrap', requestedBy: context.applicationId, reason, timestampMs: timestamp },
+      { alias: 'champion', version: this.#state.version!, previous: null },
+      context,
+    );
     context.logger.info({ rows, k, dims }, 'the first model is seeded: version 1.0.0');
   }
 
   /** @returns false when the command has to be delivered again */
   #obey(value: Uint8Array | null, context: ProcessorContext): boolean {
     const command = commandIn(value, context);
-    if (command === undefined || this.#refuses(command, context)) return true;
-    const candidate = this.#models.get(command.version);
-    if (candidate !== undefined) {
-      this.#deliveries = 0;
-      this.#promote(candidate, context);
-      return true;
-    }
-    this.#deliveries += 1;
-    if (this.#deliveries < deliveriesMax) {
-      context.retryLater(`waiting for version ${command.version} to appear on ${topics.models}`);
+    if (command === undefined) return true;
+    const { decided, version: current } = this.#state;
+    const version = versionAsked(command, decided);
+    const named = version === null ? undefined : this.#models.get(version);
+    const refusal =
+      refusalOf(command, decided, current) ??
+      (version !== null && named === undefined ? this.#unknown(version, command) : undefined);
+    if (refusal === 'later') {
+      this.#deliveries += 1;
+      context.retryLater(`waiting for version ${version} to appear on ${topics.models}`);
       return false;
     }
     this.#deliveries = 0;
-    const text = 'a promotion was given up: its version is not on the models topic; retrain again';
-    context.logger.warn({ version: command.version }, text);
+    if (refusal !== undefined) this.#refuse(command, refusal, context);
+    else this.#apply(command, named, context);
     return true;
   }
 
-  /** A generation has one life: going back needs a version of its own. */
-  #refuses({ version }: ModelCommand, context: ProcessorContext): boolean {
-    const current = this.#state.generation?.name;
-    if (current === undefined || compareGenerations(generationOf(version), current) > 0)
-      return false;
-    if (generationOf(version) !== current) {
-      const text = 'a promotion was refused: the current generation is newer';
-      context.logger.warn({ version, current: this.#state.version }, text);
+  /**
+   * What publishes a version and what names it write to different topics: one may be seen before the other. But an old version
+   * that is not there will not come.
+   */
+  #unknown(version: string, { command }: ModelCommand): string {
+    const { decided, version: current } = this.#state;
+    const isOld = current !== undefined && compareVersions(version, current) < 0;
+    const mayCome = command === 'rollback' ? version === decided.replaced : !isOld;
+    if (mayCome && this.#deliveries < deliveriesMax) return 'later';
+    return `version ${version} is not on the topic ${topics.models}`;
+  }
+
+  #apply(command: ModelCommand, named: Model | undefined, context: ProcessorContext): void {
+    const { command: name } = command;
+    const alias = aliasOf(command);
+    const before = alias === 'champion' ? this.#state.version : this.#pointsAt(alias);
+    const previous = before ?? null;
+    if (name === 'promote') this.#promote(named!, context);
+    else if (name === 'rollback') this.#rollBack(named!, context);
+    const now = name === 'alias' ? named?.version : this.#state.version;
+    this.#decide(command, { alias, version: now ?? null, previous }, context);
+    this.#retireShadow(command, named, context);
+  }
+
+  #pointsAt(alias: ModelAlias): string | undefined {
+    return this.#state.decided.aliases[alias]?.version ?? undefined;
+  }
+
+  /** What has become champion is no longer beside it. */
+  #retireShadow(command: ModelCommand, named: Model | undefined, context: ProcessorContext): void {
+    if (command.command !== 'promote') return;
+    for (const alias of ['shadow', 'challenger'] as const) {
+      const previous = this.#pointsAt(alias);
+      if (previous === undefined || previous !== named?.version) continue;
+      const { requestedBy, timestampMs } = command;
+      const retiring = { command: 'alias', requestedBy, timestampMs } as const;
+      const reason = `version ${previous} has become champion`;
+      this.#decide({ ...retiring, reason }, { alias, version: null, previous }, context);
     }
-    return true;
   }
 
   #promote(candidate: Model, context: ProcessorContext): void {
-    const before = this.#state.clusterIds.slice();
-    const { parent, origin, seed, features, missing, featureMeans } = candidate;
+    const { parent, origin } = candidate;
     const name = generationOf(candidate.version);
-    const membership = adoptedIds(candidate, this.#state);
-    const generation = { name, parent, origin, seed, features, missing, featureMeans };
-    this.#state.begin(generation, candidate, membership);
+    this.#begin({ ...candidate, name, parent, origin }, candidate, context);
+  }
+
+  /** The version is taken up as it was published, under the name of a generation of its own: its old one has been lived. */
+  #rollBack(version: Model, context: ProcessorContext): void {
+    const { online, decided } = this.#state;
+    const { k, dims, metric = 'euclidean' } = online!.basis;
+    const current = { version: this.#state.version!, k, dims, metric };
+    const lived = Object.keys(decided.births).map((generation) => `${generation}.0`);
+    const name = nextGeneration(current, version, [...lived, ...this.#models.versions()]);
+    this.#begin(
+      { ...version, name, parent: version.version, origin: 'rollback' },
+      version,
+      context,
+    );
+  }
+
+  #begin(generation: Generation, start: Model, context: ProcessorContext): void {
+    const before = this.#state.clusterIds.slice();
+    const { name, parent, origin, seed, features, missing, featureMeans } = generation;
+    const { lineage, parameters } = generation;
+    const outgoing = this.#publishable(context);
+    if (outgoing !== undefined) publish(outgoing, outgoing.version, context);
+    const membership =
+      origin === 'rollback' ? revivedIds(start, this.#state) : adoptedIds(start, this.#state);
+    const kept = origin === 'rollback' ? [] : lineage;
+    this.#state.begin(
+      { name, parent, origin, seed, features, missing, featureMeans, lineage: kept, parameters },
+      start,
+      membership,
+    );
     this.#samples.clear();
-    this.#birth(context, membership.clusterIds, before);
-    context.logger.info({ version: candidate.version, parent }, 'a retrained model is current');
+    this.#birth(context, before);
+    const text = origin === 'rollback' ? 'rolled back' : 'a candidate is current';
+    context.logger.info({ version: this.#state.version, parent }, text);
   }
 
   /** Publishes x.y.0 for good and says what became of each cluster. */
-  #birth(context: ProcessorContext, now: readonly string[], before: readonly string[]): void {
-    this.#changed = true;
+  #birth(context: ProcessorContext, before: readonly string[]): void {
+    this.#publishDue = true;
     const model = this.#publishable(context)!;
     publish(model, model.version, context);
     const timestampMs = context.currentSystemTimeMs();
-    const event = (type: ClusterEvent['type'], clusterId: string): void =>
-      emit({ type, clusterId, modelVersion: model.version, timestampMs, details: {} }, context);
-    for (const id of before) if (!now.includes(id)) event('died', id);
-    for (const id of now) event(before.includes(id) ? 'remapped' : 'born', id);
+    for (const event of lineageEvents(before, model.clusterIds, model.lineage)) {
+      emit({ ...event, modelVersion: model.version, timestampMs }, context);
+    }
+  }
+
+  #refuse(command: ModelCommand, refusal: string, context: ProcessorContext): void {
+    const alias = aliasOf(command);
+    const version = (alias === 'champion' ? this.#state.version : this.#pointsAt(alias)) ?? null;
+    context.logger.warn({ command: command.command, version: command.version, refusal }, 'refused');
+    this.#decide(command, { alias, version, previous: version, refusal }, context);
+  }
+
+  #decide(asked: Asked, outcome: Outcome, context: ProcessorContext): void {
+    const { alias, version, previous, refusal = null } = outcome;
+    const decision: ModelDecision = {
+      number: this.#state.decided.number + 1,
+      action: asked.command,
+      alias,
+      outcome: refusal === null ? 'applied' : 'refused',
+      refusal,
+      asked: asked.version ?? null,
+      version,
+      previous,
+      commandId: asked.id ?? null,
+      requestedBy: asked.requestedBy,
+      reason: asked.reason,
+      requestedAtMs: asked.timestampMs,
+      decidedAtMs: context.currentSystemTimeMs(),
+      deltaOffset: this.#state.deltaOffset,
+    };
+    this.#state.decided = afterDecision(this.#state.decided, decision);
+    this.#changed = true;
+    const key = decisionKey(decision.number);
+    const value = encodeModelDecision(decision);
+    context.output(topics.models).append(decision.decidedAtMs, key, value);
   }
 
   #publishable(context: ProcessorContext): Model | undefined {
@@ -311,9 +439,4 @@ function commandIn(value: Uint8Array | null, context: ProcessorContext): ModelCo
     context.logger.warn({ err: error }, 'a model command cannot be read; it was left out');
   }
   return undefined;
-}
-
-function compareGenerations(a: string, b: string): number {
-  const [x, y] = [parseVersion(`${a}.0`), parseVersion(`${b}.0`)];
-  return x.major - y.major || x.minor - y.minor;
 }

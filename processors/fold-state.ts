@@ -7,8 +7,15 @@ import {
   OnlineModel,
   type OnlineStart,
 } from '../clustering/index.ts';
-import type { BootstrapSample, CentroidDelta, Model, OffsetRange } from '../schemas/index.ts';
+import type {
+  BootstrapSample,
+  CentroidDelta,
+  ClusterLineage,
+  Model,
+  OffsetRange,
+} from '../schemas/index.ts';
 import { CentroidStore, type KeyValueStore } from '../state-stores/index.ts';
+import { type Decided, nothingDecided } from './decided.ts';
 
 /** What is fixed at the birth of MAJOR.MINOR. */
 export interface Generation {
@@ -20,6 +27,8 @@ export interface Generation {
   readonly features: readonly string[];
   readonly missing: Model['missing'];
   readonly featureMeans: Float64Array;
+  readonly lineage?: readonly ClusterLineage[] | undefined;
+  readonly parameters?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface Membership {
@@ -32,6 +41,8 @@ interface Header extends Membership {
   readonly generation: Generation | null;
   readonly bornPatches: readonly number[];
   readonly deltaOffset: number;
+  /** Absent in what a release before decisions has stored. */
+  readonly decided?: Decided;
   /** The online model's own header. */
   readonly online: Float64Array;
 }
@@ -54,6 +65,7 @@ export class FoldState {
   offsets: Record<string, OffsetRange> = {};
   /** Next offset of centroid-deltas. */
   deltaOffset = 0;
+  decided: Decided = nothingDecided;
   #savedRows = new Set<string>();
   #basisSaved = false;
 
@@ -69,6 +81,7 @@ export class FoldState {
     const { header, clusters } = saved;
     state.deltaOffset = header.deltaOffset;
     state.nextClusterNumber = header.nextClusterNumber;
+    state.decided = header.decided ?? nothingDecided;
     state.#savedRows = new Set(clusters.keys());
     if (header.generation === null) return state;
     state.generation = header.generation;
@@ -88,7 +101,7 @@ export class FoldState {
     return `${this.generation.name}.${this.online!.patch}`;
   }
 
-  /** A new generation in place of what was there. */
+  /** A new generation in place of what was there. Ids below its first number are older than it. */
   begin(
     generation: Generation,
     start: OnlineStart,
@@ -101,6 +114,8 @@ export class FoldState {
     this.bornPatches = membership.clusterIds.map(() => 0);
     this.nextClusterNumber = membership.nextClusterNumber;
     this.offsets = { ...membership.offsets };
+    const births = { ...this.decided.births, [generation.name]: membership.nextClusterNumber };
+    this.decided = { ...this.decided, births };
     this.#basisSaved = false;
   }
 
@@ -129,6 +144,7 @@ export class FoldState {
       nextClusterNumber,
       offsets,
       deltaOffset: this.deltaOffset,
+      decided: this.decided,
       online: online?.headerRecord() ?? new Float64Array(0),
     });
   }

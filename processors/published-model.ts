@@ -13,6 +13,7 @@ export function modelOf(state: FoldState, codeVersion: string, createdAtMs: numb
   const { k, dims, mean, scale, reference, metric = 'euclidean' } = online.basis;
   const { meanSquaredDistance, imbalance } = clusteringQuality(snapshot);
   const { parent, origin, seed, features, missing, featureMeans } = generation;
+  const { lineage = [], parameters = {} } = generation;
   const { patch } = online;
   return {
     version: `${generation.name}.${patch}`,
@@ -37,6 +38,8 @@ export function modelOf(state: FoldState, codeVersion: string, createdAtMs: numb
     quality: { meanSquaredDistance, imbalance },
     halfLife: online.halfLife,
     landmarkMs: online.landmarkMs,
+    lineage: patch === 0 ? lineage : [],
+    parameters,
     codeVersion,
   };
 }

@@ -45,6 +45,11 @@ const model: Model = {
   quality: { meanSquaredDistance: 0.5, imbalance: 1.25 },
   halfLife: { unit: 'ms', value: 1_800_000 },
   landmarkMs: 1_700_001_000_000,
+  lineage: [
+    { fate: 'survived', from: ['c1', 'c4'] },
+    { fate: 'born', from: [] },
+  ],
+  parameters: { scaling: 'standard' },
   codeVersion: '0.1.0',
 };
 

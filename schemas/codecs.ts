@@ -12,6 +12,7 @@ import type {
   DriftReport,
   LearningMessage,
   ModelCommand,
+  ModelDecision,
   QualitySummary,
 } from './messages.ts';
 import type { Model } from './model.ts';
@@ -51,6 +52,34 @@ const qualityType = typeOf('quality-summary');
 /** The key of a model on `models`: default/<version>/0 for ever, default/current/0 for the one in use. */
 export function modelKey(version: string): Uint8Array {
   return Buffer.from(`default/${version}/0`);
+}
+
+/** The key of a decision on `models`. */
+export function decisionKey(number: number): Uint8Array {
+  return Buffer.from(`default/decision-${number}/0`);
+}
+
+/** What a key of `models` stands for; undefined for a key that is none of ours. */
+export function modelRecordKind(
+  key: Uint8Array | null,
+): { readonly kind: 'model' | 'decision'; readonly name: string } | undefined {
+  const match = key && /^default\/(?:decision-(\d+)|(current|\d+\.\d+\.\d+))\/0$/.exec(utf8(key));
+  if (!match) return undefined;
+  const [, number, version] = match;
+  return version === undefined
+    ? { kind: 'decision', name: number! }
+    : { kind: 'model', name: version };
+}
+
+export function encodeModelDecision(decision: ModelDecision): Uint8Array {
+  return toJson(decision);
+}
+
+export function decodeModelDecision(bytes: Uint8Array): ModelDecision {
+  const decision = fromJson<ModelDecision>('model decision', bytes);
+  const { number, action, alias, outcome } = decision;
+  if (Number.isSafeInteger(number) && action && alias && outcome) return decision;
+  throw invalidMessage('A model decision has no number, action, alias or outcome.');
 }
 
 export function encodeModel(model: Model): Uint8Array {
@@ -123,12 +152,22 @@ export function encodeModelCommand(command: ModelCommand): Uint8Array {
   return toJson(command);
 }
 
+const versionPattern = /^\d+\.\d+\.\d+$/;
+const commandFields = ['promote', 'rollback', 'alias', 'pin', 'unpin'];
+
 /** Commands may be written by hand, so every field is checked. */
 export function decodeModelCommand(bytes: Uint8Array): ModelCommand {
   const command = fromJson<ModelCommand>('model command', bytes);
+  const { command: name, version, alias, id, expected } = command;
+  const isVersion = typeof version === 'string' && versionPattern.test(version);
+  const isNone = version === undefined || version === null;
+  const wanted = { promote: isVersion, rollback: isVersion || isNone, alias: isVersion || isNone };
   const fields: [keyof ModelCommand, boolean][] = [
-    ['command', command.command === 'promote'],
-    ['version', typeof command.version === 'string' && /^\d+\.\d+\.\d+$/.test(command.version)],
+    ['command', commandFields.includes(name)],
+    ['version', { ...wanted, pin: isNone, unpin: isNone }[name] ?? true],
+    ['alias', name === 'alias' ? ['challenger', 'shadow'].includes(alias!) : alias === undefined],
+    ['id', id === undefined || typeof id === 'string'],
+    ['expected', expected === undefined || Number.isSafeInteger(expected)],
     ['requestedBy', typeof command.requestedBy === 'string'],
     ['reason', typeof command.reason === 'string'],
     ['timestampMs', Number.isSafeInteger(command.timestampMs)],
@@ -175,6 +214,10 @@ function fromAvro<T>(type: avsc.Type, what: string, bytes: Uint8Array): T {
   }
 }
 
+function utf8(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8');
+}
+
 function toJson(message: object): Uint8Array {
   return Buffer.from(JSON.stringify(message));
 }
@@ -182,7 +225,7 @@ function toJson(message: object): Uint8Array {
 function fromJson<T extends object>(what: string, bytes: Uint8Array): T {
   let value: unknown;
   try {
-    value = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'));
+    value = JSON.parse(utf8(bytes));
   } catch (cause) {
     throw invalidMessage(`${bytes.length} bytes are not the JSON of a ${what}.`, cause);
   }

@@ -8,19 +8,23 @@ export {
   keyText,
 } from './assignment-encoder.ts';
 export {
+  decisionKey,
   decodeClusterEvent,
   decodeDrift,
   decodeLearningMessage,
   decodeModel,
   decodeModelCommand,
+  decodeModelDecision,
   decodeQuality,
   encodeClusterEvent,
   encodeDrift,
   encodeLearningMessage,
   encodeModel,
   encodeModelCommand,
+  encodeModelDecision,
   encodeQuality,
   modelKey,
+  modelRecordKind,
 } from './codecs.ts';
 export type {
   Assignment,
@@ -30,10 +34,13 @@ export type {
   ClusterEventType,
   DriftReport,
   LearningMessage,
+  ModelAlias,
   ModelCommand,
+  ModelDecision,
   QualitySummary,
 } from './messages.ts';
 export {
+  type ClusterLineage,
   compareVersions,
   formatVersion,
   generationOf,
@@ -43,6 +50,7 @@ export {
   type Model,
   type ModelOrigin,
   type ModelQuality,
+  nextGeneration,
   type OffsetRange,
   parseVersion,
   type Version,

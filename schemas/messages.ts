@@ -47,13 +47,52 @@ export interface BootstrapSample {
 
 export type LearningMessage = CentroidDelta | BootstrapSample;
 
-/** A request with its author, kept as an audit. */
+/** Names that point at versions. `champion` is what points are assigned with; it moves with every epoch. */
+export type ModelAlias = 'champion' | 'challenger' | 'shadow';
+
+/**
+ * A request with its author, kept as an audit. What became of it is a decision.
+ *
+ *   promote    a candidate becomes champion: `version`
+ *   rollback   the champion becomes what a version that was champion had learned: `version`, or what it has replaced
+ *   alias      `alias` points at `version` from now on, or at nothing
+ *   pin        the champion neither learns nor is replaced until `unpin`
+ */
 export interface ModelCommand {
-  readonly command: 'promote';
-  readonly version: string;
+  readonly command: 'promote' | 'rollback' | 'alias' | 'pin' | 'unpin';
+  readonly version?: string | null;
+  /** Of `alias` only; the others are about the champion. */
+  readonly alias?: 'challenger' | 'shadow';
+  /** By which the sender finds its decision. */
+  readonly id?: string;
+  /** Obeyed only while the newest decision about the alias is this one; 0 is none. */
+  readonly expected?: number;
   readonly requestedBy: string;
   readonly reason: string;
   readonly timestampMs: number;
+}
+
+/** What the owner of the model made of a command, or did by itself. Kept for good, numbered without gaps. */
+export interface ModelDecision {
+  /** 1, 2, … */
+  readonly number: number;
+  readonly action: 'bootstrap' | ModelCommand['command'];
+  readonly alias: ModelAlias;
+  readonly outcome: 'applied' | 'refused';
+  /** Why it was refused; null when it was applied. */
+  readonly refusal: string | null;
+  /** What the command named. */
+  readonly asked: string | null;
+  /** What the alias points at from here on, and before. A rollback has a version of its own. */
+  readonly version: string | null;
+  readonly previous: string | null;
+  readonly commandId: string | null;
+  readonly requestedBy: string;
+  readonly reason: string;
+  readonly requestedAtMs: number;
+  readonly decidedAtMs: number;
+  /** Deltas before this offset were taken in before it. */
+  readonly deltaOffset: number;
 }
 
 /** What a task saw since its last commit, against one model version; windows downstream add these up. */

@@ -8,7 +8,7 @@
 export type Metric = 'euclidean' | 'cosine';
 /** What a missing value means (clustering/missing-values.ts). */
 export type MissingPolicy = 'reject' | 'mean' | 'partial';
-export type ModelOrigin = 'bootstrap' | 'online' | 'retrain' | 'import';
+export type ModelOrigin = 'bootstrap' | 'online' | 'retrain' | 'import' | 'rollback';
 
 /** After how much a point counts half; a batch is a delta. Fixed for a generation (clustering/half-life.ts). */
 export interface HalfLife {
@@ -27,6 +27,13 @@ export interface ModelQuality {
   readonly meanSquaredDistance: number;
   /** k·Σw² / (Σw)²: 1 is perfectly even. */
   readonly imbalance: number;
+}
+
+/** Where a cluster of a retrained model comes from: ids of the parent whose points it took over (clustering/lineage.ts). */
+export interface ClusterLineage {
+  /** A split cluster took a part of one that went on in others; a merged one took in what was several. */
+  readonly fate: 'survived' | 'split' | 'merged' | 'born';
+  readonly from: readonly string[];
 }
 
 export interface Model {
@@ -68,6 +75,10 @@ export interface Model {
   readonly halfLife: HalfLife;
   /** Where event time stands: weights in deltas made against this version begin as of here. -1 without event time. */
   readonly landmarkMs: number;
+  /** k, of a retrained version; else empty. */
+  readonly lineage?: readonly ClusterLineage[];
+  /** What else its making depended on, as text by name: with range, seed, k and parent, enough to make it again. */
+  readonly parameters?: Readonly<Record<string, string>>;
   readonly codeVersion: string;
 }
 
@@ -95,4 +106,20 @@ export function compareVersions(a: string, b: string): number {
   const x = parseVersion(a);
   const y = parseVersion(b);
   return x.major - y.major || x.minor - y.minor || x.patch - y.patch;
+}
+
+/** The next generation after all that are known: MAJOR when the shape of the model changes, else MINOR. */
+export function nextGeneration(
+  current: Pick<Model, 'version' | 'k' | 'dims' | 'metric'>,
+  next: Pick<Model, 'k' | 'dims' | 'metric'>,
+  known: Iterable<string>,
+): string {
+  const versions = [...known, current.version].map(parseVersion);
+  const { k, dims, metric } = current;
+  if (k !== next.k || dims !== next.dims || metric !== next.metric) {
+    return `${Math.max(...versions.map(({ major }) => major)) + 1}.0`;
+  }
+  const { major } = parseVersion(current.version);
+  const minors = versions.filter((version) => version.major === major).map(({ minor }) => minor);
+  return `${major}.${Math.max(...minors) + 1}`;
 }

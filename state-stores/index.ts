@@ -25,9 +25,11 @@ export type { EngineOptions } from './engine-keyspace.ts';
 export { LevelStore } from './level.ts';
 export { MemoryStore } from './memory.ts';
 export {
+  type AliasEntry,
   type ModelListener,
   ModelRegistry,
   type ModelRegistryOptions,
+  modelAliases,
   modelVersionsMax,
 } from './model-registry.ts';
 export { checkpointOf, createEngine, type EngineKind, openEngine } from './open-engine.ts';

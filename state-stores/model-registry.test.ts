@@ -36,6 +36,8 @@ function modelOf(version: string): Model {
     quality: { meanSquaredDistance: 1, imbalance: 1 },
     halfLife: { unit: 'points', value: 1000 },
     landmarkMs: -1,
+    lineage: [],
+    parameters: {},
     codeVersion: '0.1.0',
   };
 }

@@ -1,11 +1,16 @@
-// The models topic as a table in memory: the current version, and every version that was born (bootstrap, retrain).
+// The models topic as a table in memory: the current version, every version that was born (bootstrap, retrain, rollback) or
+// replaced, and every decision about which of them an alias points at.
 // A batch decodes at most one current model, its last: epochs follow each other every few milliseconds. Born versions
 // are kept as bytes and decoded when somebody asks.
 
 import {
   compareVersions,
   decodeModel,
+  decodeModelDecision,
   type Model,
+  type ModelAlias,
+  type ModelDecision,
+  modelRecordKind,
   type RecordBatch,
   recordKey,
   recordValue,
@@ -22,11 +27,20 @@ export interface ModelRegistryOptions {
 
 export type ModelListener = (current: Model | undefined) => void;
 
+/** Where an alias stands. */
+export interface AliasEntry {
+  readonly alias: ModelAlias;
+  /** Null when it points at nothing. */
+  readonly version: string | null;
+  /** The newest decision about it that was applied: the tag of optimistic concurrency. 0 when there is none. */
+  readonly number: number;
+  readonly decision: ModelDecision | undefined;
+}
+
+export const modelAliases: readonly ModelAlias[] = ['champion', 'challenger', 'shadow'];
+
 /** The oldest versions are forgotten beyond this many. */
 export const modelVersionsMax = 1_000;
-
-/** "default/<version or current>/<shard>" */
-const keyPattern = /^default\/(current|\d+\.\d+\.\d+)\/0$/;
 
 export class ModelRegistry implements GlobalStore {
   readonly name: string;
@@ -34,6 +48,11 @@ export class ModelRegistry implements GlobalStore {
   readonly #versionsMax: number;
   readonly #listeners = new Set<ModelListener>();
   readonly #versions = new Map<string, Model | Uint8Array>();
+  readonly #decisions = new Map<number, ModelDecision>();
+  /** The newest applied decision about each alias. */
+  readonly #newest = new Map<ModelAlias, ModelDecision>();
+  #pinned: ModelDecision | undefined;
+  #decisionNumber = 0;
   #current: Model | undefined;
 
   constructor(options: ModelRegistryOptions = {}) {
@@ -46,11 +65,12 @@ export class ModelRegistry implements GlobalStore {
     let currentRow = -1;
     let changed = false;
     for (let row = 0; row < batch.n; row += 1) {
-      const version = versionOf(recordKey(batch, row));
-      if (version === undefined) continue;
+      const record = modelRecordKind(recordKey(batch, row));
+      if (record === undefined) continue;
       changed = true;
-      if (version === 'current') currentRow = row;
-      else this.#keep(version, recordValue(batch, row));
+      if (record.kind === 'decision') this.#note(record.name, recordValue(batch, row));
+      else if (record.name === 'current') currentRow = row;
+      else this.#keep(record.name, recordValue(batch, row));
     }
     if (currentRow >= 0) this.#setCurrent(recordValue(batch, currentRow));
     if (!changed) return;
@@ -82,8 +102,48 @@ export class ModelRegistry implements GlobalStore {
       .filter((model) => model !== undefined);
   }
 
-  aliases(version: string): string[] {
-    return this.#current?.version === version ? ['champion'] : [];
+  /** The names of all that are kept, without reading one. */
+  versions(): string[] {
+    const current = this.#current === undefined ? [] : [this.#current.version];
+    return [...new Set([...this.#versions.keys(), ...current])];
+  }
+
+  /** A version by its name, by an alias, or as "current". */
+  find(name: string): Model | undefined {
+    if (name === 'current') return this.#current;
+    const alias = modelAliases.find((each) => each === name);
+    const version = alias === undefined ? name : this.alias(alias).version;
+    return version === null ? undefined : this.get(version);
+  }
+
+  /** The champion is what is current: between two decisions it moves with every epoch. */
+  alias(alias: ModelAlias): AliasEntry {
+    const decision = this.#newest.get(alias);
+    const version =
+      alias === 'champion' ? (this.#current?.version ?? null) : (decision?.version ?? null);
+    return { alias, version, number: decision?.number ?? 0, decision };
+  }
+
+  /** Those that point at a version. */
+  aliases(version: string): ModelAlias[] {
+    return modelAliases.filter((alias) => this.alias(alias).version === version);
+  }
+
+  /** Oldest first; of one alias, or all. */
+  decisions(alias?: ModelAlias): ModelDecision[] {
+    return [...this.#decisions.values()]
+      .filter((decision) => alias === undefined || decision.alias === alias)
+      .sort((a, b) => a.number - b.number);
+  }
+
+  /** Of the newest decision; 0 before the first. */
+  get decisionNumber(): number {
+    return this.#decisionNumber;
+  }
+
+  /** The decision that pinned the champion; undefined while it learns. */
+  get pinned(): ModelDecision | undefined {
+    return this.#pinned;
   }
 
   /** Calls back after every batch that changed anything. @returns a function that ends it. */
@@ -99,6 +159,19 @@ export class ModelRegistry implements GlobalStore {
     else this.#current = this.#decode(value, 'current') ?? this.#current;
   }
 
+  /** In the order of the log, which is that of their numbers. */
+  #note(number: string, value: Uint8Array | null): void {
+    const decision =
+      value && this.#read(() => decodeModelDecision(value), `the decision ${number}`);
+    if (!decision) return;
+    this.#decisions.set(decision.number, decision);
+    this.#decisionNumber = Math.max(this.#decisionNumber, decision.number);
+    if (decision.outcome === 'refused') return;
+    this.#newest.set(decision.alias, decision);
+    if (decision.action === 'pin') this.#pinned = decision;
+    if (decision.action === 'unpin') this.#pinned = undefined;
+  }
+
   #keep(version: string, value: Uint8Array | null): void {
     if (value === null) {
       this.#versions.delete(version);
@@ -110,17 +183,18 @@ export class ModelRegistry implements GlobalStore {
     this.#versions.delete(oldest);
   }
 
-  /** A model nobody can read leaves what was known before in place: points go on being assigned. */
   #decode(value: Uint8Array, version: string): Model | undefined {
+    return this.#read(() => decodeModel(value), version);
+  }
+
+  /** What nobody can read leaves what was known before in place: points go on being assigned. */
+  #read<T>(decode: () => T, what: string): T | undefined {
     try {
-      return decodeModel(value);
+      return decode();
     } catch (error) {
-      this.#logger.error({ version, err: error }, 'a record of the models topic cannot be read');
+      const text = 'a record of the models topic cannot be read';
+      this.#logger.error({ version: what, err: error }, text);
       return undefined;
     }
   }
-}
-
-function versionOf(key: Uint8Array | null): string | undefined {
-  return key === null ? undefined : keyPattern.exec(new TextDecoder().decode(key))?.[1];
 }

@@ -1,9 +1,10 @@
-// `meanstream models list|show|export|import`: the versions on the models topic, and files that other people's runtimes read
-// and write.
+// `meanstream models …`: the versions on the models topic, files that other people's runtimes read and
+// write, and which version is in use.
 
 import { type Command, Option } from 'commander';
 import { example, openContext, quiet, withSettings } from '../command-context.ts';
 import type { ImportFlags } from '../run-import.ts';
+import type { CommandFlags } from '../run-model-commands.ts';
 import type { ExportFlags, ExportFormat, ModelsFlags } from '../run-models.ts';
 
 const exportFormats: readonly ExportFormat[] = ['onnx', 'pmml', 'safetensors'];
@@ -11,7 +12,7 @@ const exportFormats: readonly ExportFormat[] = ['onnx', 'pmml', 'safetensors'];
 export function addModels(program: Command): void {
   const models = program
     .command('models')
-    .description('model versions: list, look at, export, import');
+    .description('model versions: list, compare, export, import, promote, roll back');
   common(models.command('list'))
     .description('every version kept, newest first')
     .option('--json', 'as JSON')
@@ -44,6 +45,7 @@ ${example('meanstream models export current --format onnx --out model.onnx --set
       (await loaded()).exportModel(context(flags), version, flags),
     );
   addImport(models);
+  addAliasCommands(models);
 }
 
 function addImport(models: Command): void {
@@ -71,6 +73,58 @@ ${example('meanstream models import model.npz --set bootstrap.servers=localhost:
     });
 }
 
+/** What points are assigned with: who moved it when and why, and moving it. */
+function addAliasCommands(models: Command): void {
+  common(models.command('aliases'))
+    .description('where champion, challenger and shadow point')
+    .option('--json', 'as JSON')
+    .addHelpText('after', example('meanstream models aliases'))
+    .action(async (flags: ModelsFlags) => (await aliases()).listAliases(context(flags), flags));
+  common(models.command('history [alias]'))
+    .description('every decision about an alias (default: all), newest first: who, when, why')
+    .option('--json', 'as JSON')
+    .addHelpText('after', example('meanstream models history champion'))
+    .action(async (alias: string | undefined, flags: ModelsFlags) =>
+      (await aliases()).showHistory(context(flags), alias, flags),
+    );
+  common(models.command('diff <version> <other>'))
+    .description('which clusters two versions share, and how far each has moved')
+    .option('--json', 'as JSON')
+    .addHelpText('after', example('meanstream models diff 1.0.57 current'))
+    .action(async (version: string, other: string, flags: ModelsFlags) =>
+      (await aliases()).diffModels(context(flags), [version, other], flags),
+    );
+  acting(models.command('promote <version>'))
+    .description('make a candidate the champion, or with --alias point another name at a version')
+    .addOption(new Option('--alias <alias>', 'not the champion').choices(['challenger', 'shadow']))
+    .addHelpText('after', example('meanstream models promote 1.1.0 --reason "quarterly retrain"'))
+    .action(async (version: string, flags: CommandFlags) =>
+      (await aliases()).promote(context(flags), version, flags),
+    );
+  acting(models.command('rollback [version]'))
+    .description('go back to what the champion has replaced, or to a version that was champion')
+    .addHelpText('after', example('meanstream models rollback --reason "too many outliers"'))
+    .action(async (version: string | undefined, flags: CommandFlags) =>
+      (await aliases()).rollBack(context(flags), version, flags),
+    );
+  acting(models.command('pin'))
+    .description('stop learning and promotions: points are assigned, the model stays as it is')
+    .addHelpText('after', example('meanstream models pin --reason "frozen for the audit"'))
+    .action(async (flags: CommandFlags) => (await aliases()).pin(context(flags), 'pin', flags));
+  acting(models.command('unpin'))
+    .description('let the model learn again')
+    .addHelpText('after', example('meanstream models unpin'))
+    .action(async (flags: CommandFlags) => (await aliases()).pin(context(flags), 'unpin', flags));
+}
+
+/** Decided by the processor that owns the model; against Kafka only. */
+function acting(command: Command): Command {
+  return withSettings(command)
+    .option('--reason <text>', 'kept with the decision')
+    .option('--expected <number>', 'only if the newest decision about the alias is this one')
+    .option('--json', 'print the decision as JSON');
+}
+
 function common(command: Command): Command {
   return withSettings(command).option(
     '--data-dir <folder>',
@@ -78,6 +132,9 @@ function common(command: Command): Command {
   );
 }
 
-const context = (flags: ModelsFlags) => openContext({ command: 'models', flags, defaults: quiet });
+const context = (flags: ModelsFlags | CommandFlags) =>
+  openContext({ command: 'models', flags, defaults: quiet });
 
 const loaded = () => import('../run-models.ts');
+
+const aliases = () => import('../run-model-commands.ts');

@@ -46,9 +46,7 @@ export class ModelsView {
 
   /** By version, or by alias ("champion", "current"). */
   get(name: string): Model | undefined {
-    return name === 'current' || name === 'champion'
-      ? this.registry.current()
-      : this.registry.get(name);
+    return this.registry.find(name);
   }
 
   stop(): Promise<void> {
@@ -75,6 +73,8 @@ export function modelDetail(model: Model, aliases: readonly string[]): Record<st
     seed: model.seed,
     halfLife: { ...model.halfLife, memory: memoryOf(model.halfLife) },
     codeVersion: model.codeVersion,
+    parameters: model.parameters ?? {},
+    lineage: model.lineage ?? [],
     deltaOffset: model.deltaOffset,
     scaler: { mean: [...model.mean], scale: [...model.scale] },
     featureMeans: [...model.featureMeans],

@@ -60,6 +60,7 @@ export class Views {
     const { readRowsMax: rowsMax } = limits;
     const common = { broker, clock, logger };
     this.models = new ModelsView(common);
+    this.#publishDecisions();
     this.assignments = new AssignmentsView({ ...options, rowsMax });
     this.drift = new RecentView({
       ...common,
@@ -124,6 +125,20 @@ export class Views {
     if (!this.models.isCaughtUp) waiting.push(topics.models);
     if (!this.assignments.isCaughtUp) waiting.push(topics.assignments);
     return waiting;
+  }
+
+  /** Those made from now on; the past is at GET /v1/aliases/{alias}/history. */
+  #publishDecisions(): void {
+    const { registry } = this.models;
+    let seen = 0;
+    registry.onChange(() => {
+      const after = seen;
+      seen = Math.max(seen, registry.decisionNumber);
+      if (!this.models.isCaughtUp || seen === after) return;
+      for (const decision of registry.decisions()) {
+        if (decision.number > after) this.liveEvents.publish({ type: 'decision', decision });
+      }
+    });
   }
 
   async stop(): Promise<void> {

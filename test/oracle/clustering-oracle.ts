@@ -4,7 +4,8 @@
 //   1. every point has exactly one assignment or one dead letter, and a dead letter only if it is no point
 //   2. every centroid delta equals, bit for bit, what its range of points adds up to against its model version
 //   3. every assignment is what the model version of the delta that covers it says
-//   4. every model equals, bit for bit, the fold of the deltas before its deltaOffset, from the samples or candidate it began with
+//   4. every model equals, bit for bit, the fold of the deltas before its deltaOffset, from the samples, the candidate or the
+//      former champion it began with, but for those that came while it was pinned
 //
 // It takes decoded records, not a broker: the caller reads the topics, preferably with somebody else's client.
 
@@ -26,6 +27,7 @@ import {
   keyText,
   type LearningMessage,
   type Model,
+  type ModelDecision,
   type OffsetRange,
   parseVersion,
 } from '../../schemas/index.ts';
@@ -45,6 +47,8 @@ export interface RecordedLogs {
   }[];
   /** In log order, with the version or "current" of the key. The topic must not have been compacted. */
   readonly models: readonly { readonly name: string; readonly model: Model }[];
+  /** In the order of the log. */
+  readonly decisions?: readonly ModelDecision[];
 }
 
 export interface OracleOptions {
@@ -175,16 +179,30 @@ class Oracle {
       const until = rest.findIndex(({ offset }) => offset >= model.deltaOffset);
       const due = until < 0 ? rest : rest.slice(0, until);
       at += due.length;
-      if (folding !== undefined) for (const { message } of due) fold(folding, message);
+      this.#fold(folding, due);
       if (generationOf(model.version) !== folding?.generation)
         folding = this.#begin(model, folding?.online);
       if (folding === undefined) return undefined;
       this.#compareModel(name, model, folding);
     }
     if (folding === undefined) return undefined;
-    for (const { message } of this.#logs.centroidDeltas.slice(at)) fold(folding, message);
+    this.#fold(folding, this.#logs.centroidDeltas.slice(at));
     const { online, clusterIds, generation } = folding;
     return { version: `${generation}.${online.patch}`, clusterIds, records: online.records() };
+  }
+
+  /** What came while the model was pinned was left out. */
+  #fold(folding: Folding | undefined, deltas: RecordedLogs['centroidDeltas']): void {
+    if (folding === undefined) return;
+    for (const { offset, message } of deltas) if (!this.#isPinned(offset)) fold(folding, message);
+  }
+
+  #isPinned(deltaOffset: number): boolean {
+    const turns = (this.#logs.decisions ?? []).filter(
+      ({ action, outcome, deltaOffset: at }) =>
+        outcome === 'applied' && (action === 'pin' || action === 'unpin') && at <= deltaOffset,
+    );
+    return turns.at(-1)?.action === 'pin';
   }
 
   #checkDelta(delta: CentroidDelta, model: Model): void {
@@ -233,7 +251,7 @@ class Oracle {
 
   #begin(model: Model, before: OnlineModel | undefined): Folding | undefined {
     const { version, clusterIds, nextClusterNumber, offsets, deltaOffset } = model;
-    const start = model.origin === 'bootstrap' ? this.#seeded(model) : this.#candidate(version);
+    const start = this.#startOf(model);
     if (start === undefined || parseVersion(version).patch !== 0) {
       this.#find(`generation ${generationOf(version)} has no recorded beginning`);
       return undefined;
@@ -252,6 +270,17 @@ class Oracle {
       nextClusterNumber,
       offsets: { ...offsets },
     };
+  }
+
+  #startOf(model: Model) {
+    if (model.origin === 'bootstrap') return this.#seeded(model);
+    if (model.origin !== 'rollback') return this.#candidate(model.version);
+    const former = this.#logs.models.find(({ name }) => name === model.parent)?.model;
+    if (former !== undefined) {
+      const { clusterIds, offsets } = former;
+      this.#compare(`the rollback to ${model.parent}`, model, { clusterIds, offsets });
+    }
+    return former;
   }
 
   #candidate(version: string): Model | undefined {

@@ -1,6 +1,12 @@
 // Raw records of the topics, by whatever client they were read, as the oracle takes them.
 
-import { type Assignment, decodeLearningMessage, decodeModel } from '../../schemas/index.ts';
+import {
+  type Assignment,
+  decodeLearningMessage,
+  decodeModel,
+  decodeModelDecision,
+  modelRecordKind,
+} from '../../schemas/index.ts';
 import type { RecordedLogs, RecordedPoint } from './clustering-oracle.ts';
 
 export type RecordedRecord = RecordedPoint;
@@ -25,10 +31,14 @@ export function decodeLogs(raw: RawLogs): RecordedLogs {
       offset,
       message: decodeLearningMessage(value!),
     })),
-    models: raw.models.map(({ key, value }) => ({
-      name: text(key).split('/')[1]!,
-      model: decodeModel(value!),
-    })),
+    models: raw.models.flatMap(({ key, value }) => {
+      const record = modelRecordKind(key);
+      if (record?.kind !== 'model') return [];
+      return [{ name: record.name, model: decodeModel(value!) }];
+    }),
+    decisions: raw.models.flatMap(({ key, value }) =>
+      modelRecordKind(key)?.kind === 'decision' ? [decodeModelDecision(value!)] : [],
+    ),
   };
 }
 

@@ -1,0 +1,223 @@
+// Promotion, rollback, pin and aliases as the owner decides them, on the whole pipeline, each run judged at its end.
+
+import { afterEach, describe, expect, it } from 'vitest';
+import { readAll } from '../runtime/testing/read-all.ts';
+import { TopologyTestDriver } from '../runtime/testing/test-driver.ts';
+import {
+  type Assignment,
+  decodeClusterEvent,
+  encodeModel,
+  encodeModelCommand,
+  type Model,
+  type ModelCommand,
+  type ModelDecision,
+  modelKey,
+  topics,
+} from '../schemas/index.ts';
+import type { ModelRegistry } from '../state-stores/index.ts';
+import { Random } from '../support/index.ts';
+import { judge } from '../test/oracle/clustering-oracle.ts';
+import { decodeLogs } from '../test/oracle/decode-logs.ts';
+import { type ClusteringOptions, clusteringTopology } from './index.ts';
+
+const k = 3;
+const halfLife = { unit: 'points', value: 500 } as const;
+const options: ClusteringOptions = {
+  model: { k, seed: 7, halfLife },
+  bootstrap: { rows: 60, waitMs: 5_000 },
+  points: { format: 'json', bytesMax: 10_000 },
+  codeVersion: 'test',
+};
+
+let driver: TopologyTestDriver;
+let random: Random;
+
+afterEach(() => driver.close());
+
+const registry = () => driver.globalStore<ModelRegistry>('models');
+const current = (): Model => registry().current()!;
+const newest = (): ModelDecision => registry().decisions().at(-1)!;
+
+async function flow(count: number): Promise<void> {
+  const centres = [0, 10, 20];
+  const records = Array.from({ length: count }, (_, i) => {
+    const vector = [centres[i % k]! + random.normal(), centres[i % k]! - random.normal()];
+    return { key: `p${i}`, value: JSON.stringify({ vector, timestamp: 1_699_999_000_000 }) };
+  });
+  await driver.pipe(topics.points, records);
+  await driver.run();
+}
+
+async function withModel(): Promise<Model> {
+  random = new Random(3);
+  driver = await TopologyTestDriver.create(clusteringTopology(options), {
+    partitions: { points: 2, assignments: 2, 'dead-letters': 2 },
+    batchRowsMax: 50,
+  });
+  await flow(300);
+  return current();
+}
+
+async function command(given: Omit<ModelCommand, 'requestedBy' | 'reason' | 'timestampMs'>) {
+  const about = { requestedBy: 'ann', reason: 'to see', timestampMs: 5 };
+  await driver.pipe(topics.modelCommands, { value: encodeModelCommand({ ...given, ...about }) });
+  await driver.run();
+  return newest();
+}
+
+/** As a retrain would publish it: c2 gone, two new ones where it was. */
+async function publishCandidate(parent: Model, version = '1.1.0'): Promise<void> {
+  const { nextClusterNumber: next } = parent;
+  const moved = parent.centroids.map((x) => x + 0.25);
+  const candidate: Model = {
+    ...parent,
+    ...{ version, parent: parent.version, origin: 'retrain', deltaOffset: -1 },
+    clusterIds: ['c1', `c${next}`, `c${next + 1}`],
+    nextClusterNumber: next + 2,
+    lineage: [
+      { fate: 'survived', from: ['c1', 'c3'] },
+      { fate: 'split', from: ['c2'] },
+      { fate: 'split', from: ['c2'] },
+    ],
+    centroids: moved,
+    reference: moved,
+  };
+  await driver.pipe(topics.models, { key: modelKey(version), value: encodeModel(candidate) });
+}
+
+async function findings(): Promise<readonly string[]> {
+  const all = (topic: string) => readAll(driver.broker, topic);
+  const logs = decodeLogs({
+    points: await all(topics.points),
+    assignments: await all(topics.assignments),
+    deadLetters: await all(topics.deadLetters),
+    centroidDeltas: await all(topics.centroidDeltas),
+    models: await all(topics.models),
+  });
+  return judge(logs, { format: 'json', k, scaling: true, seed: 7, halfLife }).findings;
+}
+
+async function eventsOf(version: string): Promise<string[]> {
+  return (await readAll(driver.broker, topics.clusterEvents))
+    .map(({ value }) => decodeClusterEvent(value!))
+    .filter(({ modelVersion }) => modelVersion === version)
+    .map(({ type, clusterId, details }) =>
+      [clusterId, type, details.otherId].filter(Boolean).join(' '),
+    );
+}
+
+describe('decisions about the model', () => {
+  it('begin with the first model', async () => {
+    await withModel();
+    expect(registry().decisions()).toMatchObject([
+      { number: 1, action: 'bootstrap', alias: 'champion', version: '1.0.0', previous: null },
+    ]);
+    expect(registry().alias('champion')).toMatchObject({ number: 1, version: current().version });
+  });
+
+  it('say who asked for a promotion, why, and what it replaced; lineage goes out as events', async () => {
+    const before = await withModel();
+    await publishCandidate(before);
+    const decision = await command({ command: 'promote', version: '1.1.0', id: 'x' });
+    expect(decision).toMatchObject({
+      ...{ number: 2, action: 'promote', outcome: 'applied', refusal: null, commandId: 'x' },
+      ...{ version: '1.1.0', previous: before.version, requestedBy: 'ann', reason: 'to see' },
+    });
+    expect(await eventsOf('1.1.0')).toEqual([
+      'c2 died',
+      'c3 merged c1',
+      'c1 remapped',
+      'c4 split c2',
+      'c5 split c2',
+    ]);
+    await flow(100);
+    expect(await findings()).toEqual([]);
+  });
+
+  it('roll back to what the champion replaced, as a generation of its own, with the ids of then', async () => {
+    const before = await withModel();
+    await publishCandidate(before);
+    await command({ command: 'promote', version: '1.1.0' });
+    await flow(200);
+    const replaced = current().version;
+    const decision = await command({ command: 'rollback' });
+    expect(decision).toMatchObject({
+      ...{ action: 'rollback', outcome: 'applied', version: '1.2.0', previous: replaced },
+    });
+    const born = registry().get('1.2.0')!;
+    expect(born).toMatchObject({ origin: 'rollback', parent: before.version });
+    expect(born.clusterIds).toEqual(before.clusterIds);
+    expect(born.centroids).toEqual(before.centroids);
+    expect(born.nextClusterNumber).toBeGreaterThan(before.nextClusterNumber);
+    expect(await eventsOf('1.2.0')).toEqual([
+      ...['c4 died', 'c5 died', 'c1 remapped', 'c2 born', 'c3 born'],
+    ]);
+    expect(registry().get(replaced)?.centroids).toBeDefined();
+    await flow(200);
+    expect(current().version).toMatch(/^1\.2\.[1-9]/);
+    const answers = (await readAll(driver.broker, topics.assignments)).map(
+      ({ value }) => JSON.parse(Buffer.from(value!).toString()) as Assignment,
+    );
+    const generations = new Set(answers.map(({ modelVersion }) => modelVersion.slice(0, 3)));
+    expect([...generations].sort()).toEqual(['1.0', '1.1', '1.2']);
+    await command({ command: 'rollback' });
+    expect(current()).toMatchObject({ parent: expect.stringMatching(/^1\.1\./) });
+    expect(await findings()).toEqual([]);
+  });
+
+  it('refuse what makes no sense, and say why', async () => {
+    const before = await withModel();
+    const refusal = async (given: Parameters<typeof command>[0]) =>
+      (await command(given)).refusal ?? 'none';
+    expect(await refusal({ command: 'rollback' })).toMatch(/replaced nothing/);
+    expect(await refusal({ command: 'rollback', version: '1.9.0' })).toMatch(/never been champion/);
+    expect(await refusal({ command: 'promote', version: '1.0.0' })).toMatch(/champion already/);
+    expect(await refusal({ command: 'unpin' })).toMatch(/not pinned/);
+    await publishCandidate(before);
+    const stale = { command: 'promote', version: '1.1.0', expected: 7 } as const;
+    expect(await refusal(stale)).toMatch(/decision 1 about champion is newer than 7/);
+    expect(current().version).toBe(before.version);
+    expect(registry().alias('champion').number).toBe(1);
+    expect(await refusal({ ...stale, expected: 1 })).toBe('none');
+    expect(await refusal({ command: 'promote', version: '1.0.0' })).toMatch(/roll back to it/);
+    expect(await findings()).toEqual([]);
+  });
+
+  it('point other aliases at versions, and take them away from a version that becomes champion', async () => {
+    const before = await withModel();
+    await publishCandidate(before);
+    await command({ command: 'alias', alias: 'shadow', version: '1.1.0', expected: 0 });
+    await command({ command: 'alias', alias: 'challenger', version: '1.0.0' });
+    expect(registry().aliases('1.1.0')).toEqual(['shadow']);
+    expect(registry().find('shadow')?.version).toBe('1.1.0');
+    await command({ command: 'promote', version: '1.1.0' });
+    expect(registry().alias('shadow')).toMatchObject({ version: null, number: 5 });
+    expect(registry().aliases('1.1.0')).toEqual(['champion']);
+    await command({ command: 'alias', alias: 'challenger', version: null });
+    expect(registry().find('challenger')).toBeUndefined();
+    expect(
+      registry()
+        .decisions('shadow')
+        .map(({ version }) => version),
+    ).toEqual(['1.1.0', null]);
+  });
+
+  it('pin the model: it neither learns nor is replaced until it is unpinned, also over a crash', async () => {
+    await withModel();
+    await command({ command: 'pin' });
+    const pinned = current();
+    await flow(200);
+    await driver.crash();
+    await flow(100);
+    expect(current()).toEqual(pinned);
+    expect(registry().pinned?.number).toBe(2);
+    await publishCandidate(pinned);
+    const refused = await command({ command: 'promote', version: '1.1.0' });
+    expect(refused.refusal).toMatch(/pinned by decision 2/);
+    await command({ command: 'unpin' });
+    expect(registry().pinned).toBeUndefined();
+    await flow(200);
+    expect(current().version).not.toBe(pinned.version);
+    expect(await findings()).toEqual([]);
+  });
+});
