@@ -1,6 +1,8 @@
 // `meanstream processor` under a steady stream on a real Kafka, for minutes: does its memory stay where it is? The process
-// is the built one; its own /metrics says what it holds. The slope is a straight line through the samples after the first
-// quarter, in percent of their mean an hour. At the end every point must have come out once.
+// is the built one; its own /metrics says what it holds. The slope is a straight line through the samples after the warm-up,
+// in percent of their mean an hour, with its standard error (taken as if samples were independent, so rather too small).
+// Memory that is taken once and kept counts as warm-up: RocksDB's write buffers and caches, the allocator's arenas, compiled
+// code. At the end every point must have come out once.
 //
 //   npm run bench -- soak --minutes 20 --rate 5000
 
@@ -26,6 +28,9 @@ const smokeMinutes = 0.1;
 const rateDefault = 5_000;
 const tickMs = 100;
 const samplesMin = 8;
+const sampleMs = 5_000;
+/** Of a run that is not twice as long it is the first half. */
+const warmUpMinutes = 8;
 const drainMsMax = 120_000;
 const program = join(packageRoot, 'dist', 'bin', 'meanstream.js');
 
@@ -71,13 +76,10 @@ async function soak(
     const url = await metricsUrl(child);
     say(`${rate} points/s for ${minutes} minutes`);
     const samples: Memory[] = [];
-    const untilMs = Date.now() + minutes * 60_000;
-    const sampling = sample(
-      url,
-      untilMs,
-      (minutes * 60_000) / Math.max(samplesMin, minutes * 6),
-      samples,
-    );
+    const wholeMs = minutes * 60_000;
+    const untilMs = systemClock.monotonicMs() + wholeMs;
+    const everyMs = Math.min(sampleMs, wholeMs / samplesMin);
+    const sampling = sample(url, untilMs, everyMs, samples);
     const written = await stream(broker, rate, untilMs);
     await sampling;
     await untilOut(broker, written);
@@ -127,10 +129,12 @@ async function stream(broker: Broker, rate: number, untilMs: number): Promise<nu
   const bytes = new Uint8Array(points.values.buffer);
   const width = dims * 4;
   const writer = await broker.openWriter();
-  const startedMs = Date.now();
+  // A wall clock may be set while this runs.
+  const nowMs = () => systemClock.monotonicMs();
+  const startedMs = nowMs();
   let written = 0;
-  while (Date.now() < untilMs) {
-    const due = Math.floor(((Date.now() - startedMs) * rate) / 1_000) - written;
+  while (nowMs() < untilMs) {
+    const due = Math.floor(((nowMs() - startedMs) * rate) / 1_000) - written;
     const records = Array.from({ length: partitions }, () => new RecordBatchBuilder());
     for (let i = 0; i < due; i++) {
       const row = (written + i) % points.n;
@@ -154,13 +158,13 @@ async function sample(
   everyMs: number,
   samples: Memory[],
 ): Promise<void> {
-  const startedMs = Date.now();
-  while (Date.now() < untilMs) {
+  const startedMs = systemClock.monotonicMs();
+  while (systemClock.monotonicMs() < untilMs) {
     await systemClock.sleep(everyMs);
     const text = await (await fetch(url)).text();
     const value = (name: string) => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]);
     samples.push({
-      hours: (Date.now() - startedMs) / 3_600_000,
+      hours: (systemClock.monotonicMs() - startedMs) / 3_600_000,
       resident: value('process_resident_memory_bytes'),
       heap: value('nodejs_heap_size_used_bytes'),
       external: value('nodejs_external_memory_bytes'),
@@ -188,11 +192,12 @@ async function countOf(broker: Broker, topic: string): Promise<number> {
 }
 
 async function untilOut(broker: Broker, written: number): Promise<void> {
-  const deadlineMs = Date.now() + drainMsMax;
+  const deadlineMs = systemClock.monotonicMs() + drainMsMax;
   for (let out = -1; out !== written; ) {
     out = await countOf(broker, topics.assignments);
     if (out > written) throw new Error(`${out} assignments came of ${written} points.`);
-    if (Date.now() > deadlineMs) throw new Error(`Of ${written} points only ${out} came out.`);
+    if (systemClock.monotonicMs() > deadlineMs)
+      throw new Error(`Of ${written} points only ${out} came out.`);
     if (out !== written) await systemClock.sleep(500);
   }
 }
@@ -201,15 +206,17 @@ function rowsOf(
   samples: readonly Memory[],
   { minutes, rate, written }: { minutes: number; rate: number; written: number },
 ): BenchRow[] {
-  const settled = samples.slice(Math.floor(samples.length / 4));
+  const warmUp = Math.min(warmUpMinutes, minutes / 2);
+  const settled = samples.filter(({ hours }) => hours * 60 >= warmUp);
   const row = (name: string, of: (memory: Memory) => number, scale: number): BenchRow => {
     const values = settled.map(of);
     const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-    const slope = slopeOf(settled.map(({ hours }, at) => [hours, values[at]!]));
+    const { slope, error } = lineThrough(settled.map(({ hours }, at) => [hours, values[at]!]));
     return {
       ...{ case: name, n: written, d: dims, k, peer: 'none' },
       ...{ ours: rounded((100 * slope) / mean), theirs: null, unit: '%/h', ratio: null },
-      ...{ mean: rounded(mean / scale), last: rounded(values.at(-1)! / scale), minutes, rate },
+      ...{ standardError: rounded((100 * error) / mean), mean: rounded(mean / scale) },
+      ...{ last: rounded(values.at(-1)! / scale), minutes, warmUp, rate },
     };
   };
   return [
@@ -220,11 +227,15 @@ function rowsOf(
   ];
 }
 
-/** Least squares. */
-function slopeOf(points: readonly (readonly [number, number])[]): number {
-  const meanX = points.reduce((sum, [x]) => sum + x, 0) / points.length;
-  const meanY = points.reduce((sum, [, y]) => sum + y, 0) / points.length;
+/** Least squares: the slope and its standard error. */
+function lineThrough(points: readonly (readonly [number, number])[]) {
+  const n = points.length;
+  const meanX = points.reduce((sum, [x]) => sum + x, 0) / n;
+  const meanY = points.reduce((sum, [, y]) => sum + y, 0) / n;
   const top = points.reduce((sum, [x, y]) => sum + (x - meanX) * (y - meanY), 0);
   const bottom = points.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0);
-  return bottom === 0 ? 0 : top / bottom;
+  if (bottom === 0) return { slope: 0, error: 0 };
+  const slope = top / bottom;
+  const left = points.reduce((sum, [x, y]) => sum + (y - meanY - slope * (x - meanX)) ** 2, 0);
+  return { slope, error: Math.sqrt(left / Math.max(1, n - 2) / bottom) };
 }

@@ -7,6 +7,7 @@ import { Field, type FieldOptions, type Proof, type Say } from './field.ts';
 import { killAtPoints } from './kill-at-points.ts';
 import { networkFaults } from './network-faults.ts';
 import { rebalances } from './rebalances.ts';
+import { rollingUpgrade } from './rolling-upgrade.ts';
 import { stateDamage } from './state-damage.ts';
 import { zombies } from './zombies.ts';
 
@@ -27,7 +28,9 @@ export interface ChaosOptions {
   readonly say: Say;
 }
 
-const onProxy: readonly FieldRow[] = [killAtPoints, zombies, rebalances, networkFaults, diskFaults];
+const onProxy: readonly FieldRow[] = [
+  ...[killAtPoints, zombies, rebalances, rollingUpgrade, networkFaults, diskFaults],
+];
 const onNodes: readonly FieldRow[] = [brokerBounce];
 const alone: readonly OwnRow[] = [stateDamage];
 

@@ -1,32 +1,43 @@
-// R8: a disk that is full, and one that may only be read. The state folder of a processor is a memory disk of 64 MB, where
-// this may be mounted (as root, outside most containers); elsewhere the row says that it was not run. The processor must
-// stay up and not be ready, write nothing wrong, and go on by itself once there is space.
+// R8: a disk that is full, one that may only be read, and a process that may open few files. The state folder of a processor
+// is a memory disk of 64 MB, where this may be mounted (as root, outside most containers); elsewhere the row says that it was
+// not run. The processor must stay up and not be ready, write nothing wrong, and go on by itself once there is space.
+// (Reads and writes that fail, as with EIO, are the simulated disk's: test/simulation/simulated-disk.ts.)
+//
+// With 64 descriptors a processor works. When it may open none any more, and its connections are reset, it is not ready, and
+// it works once it may.
 //
 // RocksDB reserves space for its files when it makes them, so a disk that fills up is felt when the next file is made: the
 // processor is killed on the full disk and has to open its stores there.
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { eventually } from '../support/meanstream-process.ts';
+import { eventually, sleep } from '../support/meanstream-process.ts';
 import { type Counts, count, type FieldRow } from './chaos-row.ts';
 import { type Field, patienceMs } from './field.ts';
 
 const name = 'small-disk';
 const sizeMb = 64;
+const narrow = 'few-files';
+const filesEnough = 64;
+/** Its first few are taken for good by Node. */
+const filesTooFew = 24;
+const filesUsual = 4_096;
+const answerMsMax = 2_000;
 
 export const diskFaults: FieldRow = {
   id: 'R8',
-  fault: 'disk full, disk read-only',
+  fault: 'disk full, disk read-only, few files',
   async run(field, { nightly }) {
     const counts: Counts = {};
+    field.startFeeding();
+    for (const other of [...field.processors.keys()]) await field.stop(other);
+    for (let round = 0; round < (nightly ? 5 : 1); round += 1) await openFewFiles(field, counts);
     const dir = field.deployment.stateDirOf(name);
     mkdirSync(dir, { recursive: true });
     if (!mount('-t', 'tmpfs', '-o', `size=${sizeMb}m`, 'tmpfs', dir)) {
-      return { 'not run: a memory disk may not be mounted here': 1 };
+      return { ...counts, 'not run: a memory disk may not be mounted here': 1 };
     }
     try {
-      field.startFeeding();
-      for (const other of [...field.processors.keys()]) await field.stop(other);
       field.start(name);
       await field.untilAllRun([name]);
       for (let round = 0; round < (nightly ? 5 : 1); round += 1) {
@@ -42,6 +53,46 @@ export const diskFaults: FieldRow = {
     }
   },
 };
+
+async function openFewFiles(field: Field, counts: Counts): Promise<void> {
+  field.start(narrow);
+  // Loading its modules takes more at once.
+  await field.at(narrow).url();
+  if (!limitFiles(field, filesEnough)) {
+    await field.stop(narrow);
+    return count(counts, 'not run: no prlimit here');
+  }
+  await field.untilAllRun([narrow]);
+  await field.untilProgress();
+  // What it has it keeps; whatever it opens now fails, connections and files of stores alike.
+  limitFiles(field, filesTooFew);
+  field.proxied!.proxy.resetAll();
+  const { process } = field.at(narrow);
+  const isOff = async () => !process.running || (await answersReady(field)) !== true;
+  await eventually('not ready with few files', isOff, patienceMs);
+  if (process.running) limitFiles(field, filesUsual);
+  else await field.kill(narrow);
+  if (!field.processors.has(narrow)) field.start(narrow);
+  await field.untilAllRun([narrow]);
+  await field.untilProgress();
+  await field.stop(narrow);
+  count(counts, 'few files');
+}
+
+/** Undefined when it does not answer: taking a connection takes a descriptor too. */
+function answersReady(field: Field): Promise<boolean | undefined> {
+  const answer = field
+    .at(narrow)
+    .readiness()
+    .then((status) => status === 200);
+  return Promise.race([answer.catch(() => undefined), sleep(answerMsMax).then(() => undefined)]);
+}
+
+function limitFiles(field: Field, files: number): boolean {
+  const { pid } = field.at(narrow).process;
+  const args = [`--pid=${pid}`, `--nofile=${files}:${filesUsual}`];
+  return spawnSync('prlimit', args, { stdio: 'ignore' }).status === 0;
+}
 
 async function fillUp(field: Field, dir: string): Promise<void> {
   const ballast = join(dir, 'ballast');

@@ -1,55 +1,88 @@
-// R1: kill -9 at every named point (support/crash-point.ts). Two processors are kept alive; each start is armed with the
-// next point to die at, by a kill at whatever it is doing. A change affords each point once (16 kills), a night 16 times. Where a point is only passed when tasks change
-// hands or are restored, the start itself brings it about, the second by an empty state folder.
+// R1: kill -9 at every named point (support/crash-point.ts), and of whoever is at work. Three processors at once: two of
+// them come back again and again, each time armed with the next point to die at; the third is killed at whatever it is
+// doing. Then those two points that only a task with stores passes (`fold` and `detect-drift` have one): whoever is to die
+// there runs alone, so that it owns them; where the point is in a restore, with an empty state folder.
+//
+// A change affords 25 kills, two of them at each point; a night 250 with 16 at each.
 import { rm } from 'node:fs/promises';
 import { type CrashPointName, crashPointNames } from '../../support/index.ts';
 import { eventually, sleep } from '../support/meanstream-process.ts';
 import { type Counts, count, type FieldRow, type Scale } from './chaos-row.ts';
 import { type Field, patienceMs } from './field.ts';
 
-/** Points only a task's own stores pass, and only `fold` and `detect-drift` have one: whoever dies there must own them. */
 const ofStores: ReadonlySet<CrashPointName> = new Set(['storing', 'restoring']);
+const victims = ['one', 'two'] as const;
+const bystander = 'three';
+const everybody = [...victims, bystander];
+
+interface Death {
+  readonly point: CrashPointName;
+  readonly arrival: number;
+}
 
 export const killAtPoints: FieldRow = {
   id: 'R1',
-  fault: 'kill -9 at named points',
+  fault: 'kill -9 at named points, and of whoever is at work',
   async run(field: Field, { nightly }: Scale): Promise<Counts> {
     const counts: Counts = {};
-    const kills = shuffled(
-      crashPointNames.flatMap((name) => Array<CrashPointName>(nightly ? 16 : 1).fill(name)),
-      field,
-    );
+    const [timesEach, timesAtWork] = nightly ? [16, 122] : [2, 9];
+    // Drawn before anybody dies: what is random must not depend on who comes first.
+    const deathsAt = (names: readonly CrashPointName[]) =>
+      shuffled(
+        names.flatMap((name) => Array<CrashPointName>(timesEach).fill(name)),
+        field,
+      ).map((point) => ({ point, arrival: arrivalOf(point, field) }));
+    const anywhere = deathsAt(crashPointNames.filter((name) => !ofStores.has(name)));
+    const inStores = deathsAt([...ofStores]);
+    const pausesMs = Array.from({ length: timesAtWork }, () => field.random.below(500));
     field.startFeeding();
-    field.start('one');
-    field.start('two');
-    await field.untilAllRun(['one', 'two']);
-    for (const [turn, point] of kills.entries()) {
-      const victim = turn % 2 === 0 ? 'one' : 'two';
-      await dieAt(field, point, victim, counts);
+    for (const name of everybody) field.start(name);
+    await field.untilAllRun(everybody);
+    await Promise.all([
+      ...victims.map((name) => dieInTurn(field, name, anywhere, counts)),
+      dieAtWork(field, pausesMs, counts),
+    ]);
+    await goesOn(field, counts);
+    await field.stop(bystander);
+    for (const [turn, death] of inStores.entries()) {
+      const [victim, other] = turn % 2 === 0 ? victims : [victims[1], victims[0]];
+      if (field.processors.has(other)) await field.stop(other);
+      if (death.point === 'restoring') {
+        if (field.processors.has(victim)) await field.stop(victim);
+        await rm(field.deployment.stateDirOf(victim), { recursive: true, force: true });
+      }
+      await dieAt(field, victim, death, counts);
+      field.start(victim);
+      await field.untilProgress();
     }
-    await field.untilAllRun(['one', 'two']);
+    for (const name of everybody) if (!field.processors.has(name)) field.start(name);
+    await goesOn(field, counts);
     return counts;
   },
 };
 
-/** The victim goes in order and comes back armed; then nothing but the armed point ends it. */
-async function dieAt(
+/** Takes one point after the other from what is left. */
+async function dieInTurn(
   field: Field,
-  point: CrashPointName,
   victim: string,
+  left: Death[],
   counts: Counts,
 ): Promise<void> {
-  const survivor = victim === 'one' ? 'two' : 'one';
-  if (ofStores.has(point)) {
-    // The tasks with stores are where they were: so both go, and the victim takes all of them alone.
-    await field.stop(survivor);
+  await field.stop(victim);
+  for (let death = left.pop(); death !== undefined; death = left.pop()) {
+    await dieAt(field, victim, death, counts);
   }
-  if (field.processors.has(victim)) await field.kill(victim);
-  count(counts, 'killed while busy');
-  if (point === 'restoring') {
-    await rm(field.deployment.stateDirOf(victim), { recursive: true, force: true });
-  }
-  const arrival = arrivalOf(point, field);
+  field.start(victim);
+}
+
+/** It comes back armed; then nothing but the armed point ends it. */
+async function dieAt(
+  field: Field,
+  victim: string,
+  { point, arrival }: Death,
+  counts: Counts,
+): Promise<void> {
+  if (field.processors.has(victim)) await field.stop(victim);
   field.say(`${victim} is to die at ${point}:${arrival}`);
   const armed = field.start(victim, {
     environment: { MEANSTREAM_TEST_CRASH_POINT: `${point}:${arrival}` },
@@ -59,14 +92,30 @@ async function dieAt(
     () => !armed.process.running,
     patienceMs,
   );
-  const how = await armed.process.end();
+  const how = await field.kill(victim);
   if (how !== 'SIGKILL') field.find(`${victim} ended with ${how} instead of dying at ${point}`);
   count(counts, point);
-  field.processors.delete(victim);
-  field.start(victim);
-  if (!field.processors.has(survivor)) field.start(survivor);
-  await sleep(field.random.below(200));
+}
+
+async function dieAtWork(field: Field, pausesMs: readonly number[], counts: Counts): Promise<void> {
+  for (const pauseMs of pausesMs) {
+    await field.untilWorks(bystander);
+    await sleep(pauseMs);
+    field.say(`${bystander} is killed at work`);
+    await field.kill(bystander);
+    count(counts, 'killed at work');
+    field.start(bystander);
+  }
+}
+
+/** How long it takes is told, not judged: that depends on the machine. */
+async function goesOn(field: Field, counts: Counts): Promise<void> {
+  const startedMs = Date.now();
+  await field.untilAllRun();
   await field.untilProgress();
+  const seconds = (Date.now() - startedMs) / 1_000;
+  const name = 'seconds until all ran again';
+  counts[name] = Math.max(counts[name] ?? 0, Math.round(10 * seconds) / 10);
 }
 
 /** Some are passed once a start, some again and again. */

@@ -1,14 +1,15 @@
 // npm run chaos: faults on a real Kafka while points flow, and proof that nothing of them can be seen.
 //
-//   npm run chaos                       what a change affords (also part of `npm test`), about two minutes
+//   npm run chaos                       what a change affords (also part of `npm test`), about three minutes
 //   npm run chaos -- --nightly          each row on a Kafka of its own, as often as a night affords
 //   npm run chaos -- --rows R1,R4       some rows only
 //   npm run chaos -- --seed 7           the same faults in the same order again
 //
 // Every row ends the same way: all points are taken in, the processors are stopped in order, what came out is read by Kafka's
 // own Java consumer (read_committed), and then: 0 lost, 0 repeated, 0 out of order; in = out + dead letters; every
-// assignment, delta and model as the single-threaded oracle works it out, bit for bit; and the changelogs, replayed, are
-// what the stores hold and what the oracle says. Anything else is a finding, and the exit code is 1.
+// assignment, delta and model as the single-threaded oracle works it out, bit for bit; every store that any processor has
+// left, owner's and standby's, is what its changelog replays to up to the store's own offset, and at the end what the oracle
+// says; and no store was emptied but where the row says so. Anything else is a finding, and the exit code is 1.
 import { writeFileSync } from 'node:fs';
 import Table from 'cli-table3';
 import { Command, InvalidArgumentError } from 'commander';

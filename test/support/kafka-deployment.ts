@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { partitionOfKey } from '../../broker/index.ts';
 import { KafkaBroker } from '../../broker/kafka/index.ts';
-import type { TaskStatus } from '../../runtime/index.ts';
+import type { RuntimeStatus } from '../../runtime/index.ts';
 import { RecordBatchBuilder, topics } from '../../schemas/index.ts';
 import { silentLogger, systemClock } from '../../support/index.ts';
 import { type OwnKafka, startOwnKafka } from './kafka-cluster.ts';
@@ -81,8 +81,9 @@ export class KafkaDeployment {
     args: readonly string[],
     settings: Settings = {},
     environment: Record<string, string> = {},
+    program?: string,
   ): MeanstreamProcess {
-    const started = new MeanstreamProcess([...args, ...this.flags(settings)], environment);
+    const started = new MeanstreamProcess([...args, ...this.flags(settings)], environment, program);
     this.#processes.add(started);
     return started;
   }
@@ -92,6 +93,7 @@ export class KafkaDeployment {
     name: string,
     settings: Settings = {},
     environment: Record<string, string> = {},
+    program?: string,
   ): DeployedProcessor {
     const own = {
       'metrics.port': 0,
@@ -99,7 +101,7 @@ export class KafkaDeployment {
       'state.dir': this.stateDirOf(name),
       ...settings,
     };
-    return new DeployedProcessor(this.start(['processor'], own, environment));
+    return new DeployedProcessor(this.start(['processor'], own, environment, program));
   }
 
   stateDirOf(name: string): string {
@@ -170,9 +172,17 @@ export class DeployedProcessor {
     return (await fetch(`${await this.url()}/readyz`)).status;
   }
 
-  async tasks(): Promise<TaskStatus[]> {
+  async tasks(): Promise<RuntimeStatus['tasks']> {
+    return (await this.#status()).tasks;
+  }
+
+  async replicas(): Promise<RuntimeStatus['replicas']> {
+    return (await this.#status()).replicas;
+  }
+
+  async #status(): Promise<Pick<RuntimeStatus, 'tasks' | 'replicas'>> {
     const answer = await fetch(`${await this.url()}/readyz?verbose`);
-    return ((await answer.json()) as { detail: { tasks: TaskStatus[] } }).detail.tasks;
+    return ((await answer.json()) as { detail: RuntimeStatus }).detail;
   }
 
   /** The ids of the tasks it does. */

@@ -10,8 +10,13 @@ export class MeanstreamProcess {
   #stdout = '';
   #stderr = '';
 
-  constructor(args: readonly string[], environment: Record<string, string> = {}) {
-    this.#child = spawn(process.execPath, [entry, ...args], {
+  /** `program` may be another build of ours. */
+  constructor(
+    args: readonly string[],
+    environment: Record<string, string> = {},
+    program: string = entry,
+  ) {
+    this.#child = spawn(process.execPath, [program, ...args], {
       env: { ...process.env, NO_COLOR: '1', ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -11,9 +11,12 @@ import {
   openEngine,
 } from '../../state-stores/index.ts';
 import { silentLogger, systemClock } from '../../support/index.ts';
+import type { judge } from '../oracle/clustering-oracle.ts';
 import { type DumpedRecord, dumpTopic } from './dump-topic.ts';
 import { asDumped, readWithJava } from './java-console.ts';
 import type { KafkaDeployment } from './kafka-deployment.ts';
+
+type Verdict = ReturnType<typeof judge>;
 
 export type RecordedRun = Readonly<
   Record<'points' | 'assignments' | 'deadLetters' | 'centroidDeltas' | 'models', DumpedRecord[]>
@@ -50,6 +53,8 @@ export type Entries = ReadonlyMap<string, string>;
 
 export interface ReplayedChangelog {
   readonly entries: Entries;
+  /** What a store holds that has taken in the records before this offset. */
+  readonly entriesAt: (end: number) => Entries;
   /** The offset of the last record that was committed to it, −1 when there is none. */
   readonly lastOffset: number;
 }
@@ -59,6 +64,14 @@ export async function replayChangelog(
   store: string,
 ): Promise<ReplayedChangelog> {
   const records = await dumpTopic(broker, changelogTopic(applicationId, store));
+  const entriesAt = (end: number) => replayed(records.filter(({ offset }) => offset < end));
+  return {
+    ...{ entries: replayed(records), entriesAt },
+    lastOffset: records.at(-1)?.offset ?? -1,
+  };
+}
+
+function replayed(records: readonly DumpedRecord[]): Entries {
   const state = new Map<string, string>();
   for (const { key, value } of records) {
     const name = textOf(key);
@@ -67,8 +80,7 @@ export async function replayChangelog(
     if (value === null) state.delete(name);
     else state.set(name, hexOf(value));
   }
-  const entries = new Map([...state].sort(([a], [b]) => (a < b ? -1 : 1)));
-  return { entries, lastOffset: records.at(-1)?.offset ?? -1 };
+  return new Map([...state].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 export interface KeptStore {
@@ -98,8 +110,25 @@ interface CentroidHeader {
   readonly clusterIds: readonly string[];
 }
 
-/** A changelog of centroids as the oracle states them. */
-export async function centroidsIn(entries: Entries) {
+/** Whether a store of centroids holds what the oracle has worked out, bit for bit. */
+export async function isAsWorkedOut(entries: Entries, final: Verdict['final']): Promise<boolean> {
+  const stored = await centroidsIn(entries);
+  if (final === undefined || stored === undefined) return false;
+  const { records, clusterIds } = final;
+  const bytes = (numbers: Float64Array) => Buffer.from(numbers.buffer).toString('hex');
+  return (
+    bytes(stored.header.online) === bytes(Float64Array.from(records.header)) &&
+    clusterIds.every((id, slot) => {
+      const numbers = stored.clusters.get(id);
+      return (
+        numbers !== undefined &&
+        bytes(numbers.slice()) === bytes(Float64Array.from(records.clusters[slot]!))
+      );
+    })
+  );
+}
+
+async function centroidsIn(entries: Entries) {
   const engine = new MemoryStore({ name: 'centroids' });
   await engine.open();
   const writes = [...entries].map(([key, value]) => ({
