@@ -3,7 +3,14 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { Broker } from '../broker/index.ts';
 import { topics } from '../schemas/index.ts';
@@ -126,11 +133,31 @@ function settingsOf({ points, format, folder, bootstrapServers, commitIntervalMs
 
 const streamsFolder = join(packageRoot, 'bench', 'peers', 'kafka-streams');
 
-/** Why Kafka Streams cannot run here; undefined when it can. Builds it the first time. */
+/** Why Kafka Streams cannot run here; undefined when it can. Builds it the first time, and when it was changed. */
 export function kafkaStreamsMissing(): string | undefined {
-  if (existsSync(join(streamsFolder, 'target', 'peer.jar'))) return undefined;
+  if (isStreamsBuilt()) return undefined;
   const built = spawnSync('mvn', ['-B', '-q', '-f', join(streamsFolder, 'pom.xml'), 'package']);
   return built.status === 0 ? undefined : 'missing: Kafka Streams needs Java 17 and Maven';
+}
+
+function isStreamsBuilt(): boolean {
+  const jar = join(streamsFolder, 'target', 'peer.jar');
+  const sources = join(streamsFolder, 'src', 'main', 'java', 'io', 'meanstream', 'bench');
+  const changedMs = readdirSync(sources).map((name) => statSync(join(sources, name)).mtimeMs);
+  return existsSync(jar) && Math.max(...changedMs) <= statSync(jar).mtimeMs;
+}
+
+/** Arguments of `java` for one of the peer's programs. */
+export function kafkaStreamsArgs(
+  program: 'Peer' | 'Restore',
+  options: Readonly<Record<string, string | number>>,
+): string[] {
+  const jars = ['peer.jar', 'libs/*'].map((name) => join(streamsFolder, 'target', name));
+  return [
+    ...['-Xms1g', '-Xmx1g', '-XX:+UseParallelGC', '-cp', jars.join(':')],
+    `io.meanstream.bench.${program}`,
+    ...Object.entries(options).map(([name, value]) => `${name}=${value}`),
+  ];
 }
 
 export type Guarantee = 'exactly_once_v2' | 'at_least_once';
@@ -141,16 +168,11 @@ export function kafkaStreams(guarantee: Guarantee, threads: number): Contender {
     name: `Kafka Streams 4.3.1, ${guarantee}, ${threads} thread${threads === 1 ? '' : 's'}`,
     async start(arena) {
       const own = await peerTopics(arena, `streams-${threads}`);
-      const jars = ['peer.jar', 'libs/*'].map((name) => join(streamsFolder, 'target', name));
       const options = { ...peerOptions(arena, own), guarantee, threads };
       return {
         ...own,
         leavings: [own.input, own.output, `${own.group}-centroids-changelog`],
-        process: new PipelineProcess('java', [
-          ...['-Xms1g', '-Xmx1g', '-XX:+UseParallelGC', '-cp', jars.join(':')],
-          'io.meanstream.bench.Peer',
-          ...Object.entries(options).map(([name, value]) => `${name}=${value}`),
-        ]),
+        process: new PipelineProcess('java', kafkaStreamsArgs('Peer', options)),
       };
     },
   };

@@ -1,8 +1,11 @@
 // A task's state is gone, and is restored from its changelog on a real Kafka: from the start of the runtime to the task
 // running, with fencing, fetching, decoding, and RocksDB writes with the offset in each. Beside it the same changelog only
-// read, by our reader, which is what Kafka and the codec allow. Values of 1,000 bytes, keys of 16; every key once, so
-// nothing is compacted away. `--n 1000000` is a state of 1 GB.
+// read, by our reader, which is what Kafka and the codec allow, and restored by Kafka Streams into its RocksDB
+// (bench/peers/kafka-streams, Restore.java: a process of its own, timed inside it from the start of its threads until it
+// runs). Values of 1,000 bytes, keys of 16; every key once, so nothing is compacted away. `--n 1000000` is a state of 1 GB.
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Broker } from '../broker/index.ts';
@@ -12,24 +15,29 @@ import { changelogTopic, type RecordBatch, RecordBatchBuilder } from '../schemas
 import { Metrics, Random, silentLogger, systemClock } from '../support/index.ts';
 import { Topology } from '../topology/index.ts';
 import type { Bench, BenchOptions, BenchRow } from './bench.ts';
+import { kafkaStreamsArgs, kafkaStreamsMissing } from './contenders.ts';
 import { withKafka } from './kafka.ts';
 import { withTemporaryFolder } from './paths.ts';
-import { measured, paired, rounded, type Sample } from './timing.ts';
+import { inTurns, measured, rounded, type Sample } from './timing.ts';
 
 const valueBytes = 1_000;
 const keyBytes = 16;
 const nDefault = 200_000;
 const rowsPerAppend = 1_000;
+/** Kafka Streams has a group of its own, and by its name and the store's the same changelog. */
+const streamsApplication = 'bench';
 
 export const restoreBench: Bench = {
   name: 'restore',
-  question: 'How fast is a lost state restored from its changelog, against only reading it?',
+  question:
+    'How fast is a lost state restored from its changelog, against Kafka Streams and against only reading it?',
   run: (options) =>
     withKafka((servers) => withTemporaryFolder((folder) => measure(servers, folder, options))),
 };
 
 interface Setup {
   readonly broker: Broker;
+  readonly bootstrapServers: string;
   readonly folder: string;
   readonly application: string;
   readonly n: number;
@@ -45,8 +53,9 @@ async function measure(
     ...{ bootstrapServers, clientId: 'bench', clock: systemClock, logger: silentLogger },
   });
   await broker.connect();
-  const application = `bench-restore-${process.pid}`;
-  const setup: Setup = { broker, folder, application, n };
+  const application = `${streamsApplication}-restore-${process.pid}`;
+  const setup: Setup = { broker, bootstrapServers, folder, application, n };
+  const missing = smoke ? 'missing: not in a smoke run' : kafkaStreamsMissing();
   const input = `${application}-input`;
   const changelog = changelogTopic(application, 'state');
   const spec = { partitions: 1, replicationFactor: 1 };
@@ -57,23 +66,25 @@ async function measure(
   try {
     say(`writing a changelog of ${n} records, ${Math.round((n * valueBytes) / 1e6)} MB`);
     await fill(setup, changelog);
-    say('restoring it, and only reading it, in turns');
-    const samples = await paired(
-      smoke ? 1 : 3,
+    say('restoring it, only reading it, and Kafka Streams restoring it, in turns');
+    const [ours, reader, streams] = await inTurns(smoke ? 1 : 3, [
       () => restore(setup, input),
       () => read(setup, changelog),
-    );
+      ...(missing === undefined ? [() => restoreByStreams(setup, input)] : []),
+    ]);
     const megabytes = (n * (valueBytes + keyBytes)) / 1e6;
-    return [
-      {
-        ...{ case: 'restore into RocksDB', n, d: null, k: null, peer: 'our reader alone' },
-        ours: rounded(megabytes / samples.ours.seconds),
-        theirs: rounded(megabytes / samples.theirs.seconds),
-        ...{ unit: 'MB/s', ratio: rounded(samples.theirs.seconds / samples.ours.seconds) },
-        seconds: rounded(samples.ours.seconds),
-        cpuSecondsPerGb: rounded((samples.ours.cpuSeconds / megabytes) * 1e3),
-      },
-    ];
+    const row = (peer: string, theirs: Sample | undefined): BenchRow => ({
+      ...{ case: 'restore into RocksDB', n, d: null, k: null, peer },
+      ours: rounded(megabytes / ours!.seconds),
+      theirs: theirs === undefined ? null : rounded(megabytes / theirs.seconds),
+      unit: 'MB/s',
+      ratio: theirs === undefined ? null : rounded(theirs.seconds / ours!.seconds),
+      seconds: rounded(ours!.seconds),
+      cpuOursPerGb: rounded((ours!.cpuSeconds / megabytes) * 1e3),
+      cpuTheirsPerGb: theirs === undefined ? null : rounded((theirs.cpuSeconds / megabytes) * 1e3),
+    });
+    const peer = `Kafka Streams 4.3.1${missing === undefined ? '' : ` (${missing})`}`;
+    return [row(peer, streams), row('our reader alone', reader)];
   } finally {
     await broker.deleteTopics([input, changelog]);
     await broker.close();
@@ -122,6 +133,37 @@ async function restore({ broker, folder, application, n }: Setup, input: string)
   await runtime.stop();
   if (values[0]?.value === n) return sample;
   throw new Error(`${values[0]?.value} records were restored where there are ${n}.`);
+}
+
+interface Told {
+  readonly records: number;
+  readonly seconds: number;
+  readonly cpuSeconds: number;
+}
+
+async function restoreByStreams(
+  { bootstrapServers, folder, application, n }: Setup,
+  input: string,
+): Promise<Sample> {
+  const state = join(folder, 'streams-state');
+  await rm(state, { recursive: true, force: true });
+  const store = `${application.slice(streamsApplication.length + 1)}-state`;
+  const options = {
+    ...{ bootstrap: bootstrapServers, application: streamsApplication, input, state, store },
+  };
+  const child = spawn('java', kafkaStreamsArgs('Restore', options));
+  let [said, complaint] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complaint += text;
+  });
+  const [code] = (await once(child, 'close')) as [number | null];
+  if (code !== 0) throw new Error(`Kafka Streams ended with ${code}.\n${complaint.slice(-2_000)}`);
+  const { records, ...sample } = JSON.parse(said) as Told;
+  if (records === n) return sample;
+  throw new Error(`Kafka Streams restored ${records} records where there are ${n}.`);
 }
 
 function keepsState(input: string): Topology {

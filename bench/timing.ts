@@ -29,15 +29,23 @@ export async function paired(
   ours: () => Promise<Sample>,
   theirs: () => Promise<Sample>,
 ): Promise<PairedSamples> {
-  const samples: PairedSamples[] = [];
+  const [first, second] = await inTurns(rounds, [ours, theirs]);
+  return { ours: first!, theirs: second! };
+}
+
+/** As `paired`, of any number. */
+export async function inTurns(
+  rounds: number,
+  those: readonly (() => Promise<Sample>)[],
+): Promise<Sample[]> {
+  const samples: Sample[][] = those.map(() => []);
   for (let round = 0; round <= rounds; round++) {
-    const pair = { ours: await ours(), theirs: await theirs() };
-    if (round > 0) samples.push(pair);
+    for (const [at, one] of those.entries()) {
+      const sample = await one();
+      if (round > 0) samples[at]!.push(sample);
+    }
   }
-  return {
-    ours: medianSample(samples.map((pair) => pair.ours)),
-    theirs: medianSample(samples.map((pair) => pair.theirs)),
-  };
+  return samples.map(medianSample);
 }
 
 /** Each column's own median. */

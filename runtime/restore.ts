@@ -1,5 +1,5 @@
 // Brings one store up to the end of its changelog: read_committed, in batches, each written with its offset in one
-// atomic write, so that a restore that is cut off goes on where it was.
+// atomic write, so that a restore that is cut off goes on where it was. While one batch is written the next is read.
 
 import type { Broker, TopicPartition } from '../broker/index.ts';
 import type { RecordBatch } from '../schemas/index.ts';
@@ -24,6 +24,8 @@ export interface RestoreOptions {
 }
 
 const readWaitMs = 1000;
+/** From here on an engine is worth being made ready for many writes. */
+const bulkRecordsMin = 50_000;
 
 /**
  * Called after fencing: from then on the end of the changelog stands still.
@@ -38,8 +40,11 @@ export async function restoreStore(store: ChangelogStore, options: RestoreOption
     logger.warn({ store: store.name }, recovery.wipedBecause);
   onRemaining(end - recovery.restoreFrom);
   if (recovery.restoreFrom >= end) return;
+  const isBulk = end - recovery.restoreFrom >= bulkRecordsMin;
+  if (isBulk) await store.setBulk(true);
   try {
     await readTo(end, recovery.restoreFrom, store, options);
+    if (isBulk) await store.setBulk(false);
   } catch (error) {
     if (!(error instanceof OffsetOutOfRangeError)) throw error;
     throw new TaskCorruptedError(
@@ -56,18 +61,24 @@ async function readTo(
   { broker, changelog, signal, onRemaining, onRestored }: RestoreOptions,
 ): Promise<void> {
   const reader = broker.openReader(changelog, from);
+  let writing: Promise<void> = Promise.resolve();
   try {
     while (reader.position < end) {
       signal.throwIfAborted();
       const batch = await reader.read({ rowsMax: restoreRowsMax, waitMsMax: readWaitMs });
-      const restored = store.restore(batch);
+      await writing;
+      writing = store.restore(batch);
+      // Heard of when it is waited for.
+      writing.catch(() => {});
       crashPoint('restoring');
-      await restored;
       onRestored(batch.n, bytesOf(batch));
       onRemaining(Math.max(0, end - batch.nextOffset));
       await nextTurn();
     }
+    await writing;
   } finally {
+    // A read that failed must not leave a write behind.
+    await writing.catch(() => {});
     await reader.close();
   }
 }

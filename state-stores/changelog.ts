@@ -19,7 +19,7 @@
 //
 // Reads look at overlay, then sealed overlay, then engine; so nobody sees the engine between a commit and its write.
 
-import { type RecordBatch, RecordBatchBuilder, recordKey, recordValue } from '../schemas/index.ts';
+import { type RecordBatch, RecordBatchBuilder } from '../schemas/index.ts';
 import { assert, type Clock, TaskCorruptedError } from '../support/index.ts';
 import { keyBytes, keyText } from './memory.ts';
 import {
@@ -117,13 +117,22 @@ export class ChangelogStore implements KeyValueStore {
     };
   }
 
+  /** For a restore of many records. */
+  async setBulk(isBulk: boolean): Promise<void> {
+    await this.#engine.setBulk?.(isBulk);
+  }
+
+  /** One atomic write. The batch may be given back at once: it is copied before this returns. */
   async restore(batch: RecordBatch): Promise<void> {
     assert(this.#overlay.size === 0, `Store ${this.name} is restored over an open transaction.`);
+    const { from, bytes } = bytesOf(batch);
+    const field = (start: number, end: number) =>
+      end < 0 ? null : bytes.subarray(start - from, end - from);
     const writes: StoreWrite[] = [];
     for (let row = 0; row < batch.n; row += 1) {
-      const key = recordKey(batch, row);
+      const key = field(batch.keyStarts[row]!, batch.keyEnds[row]!);
       assert(key !== null, `The changelog of store ${this.name} holds a record without a key.`);
-      const value = recordValue(batch, row);
+      const value = field(batch.valueStarts[row]!, batch.valueEnds[row]!);
       if (!isProgressKey(key)) writes.push({ key, value });
       else if (value !== null) this.#progress = decodeProgress(value);
     }
@@ -270,6 +279,22 @@ export function strangerFault(
     return `Store ${storeName} has schema ${checkpoint.schemaVersion} where ${schemaVersion} is read; it will be rebuilt.`;
   }
   return undefined;
+}
+
+/** A copy of what lies between the first and the last field of a batch, and where that begins. */
+function bytesOf({ n, bytes, keyStarts, keyEnds, valueStarts, valueEnds }: RecordBatch) {
+  let from = bytes.length;
+  let to = 0;
+  const cover = (start: number, end: number) => {
+    if (end < 0) return;
+    from = Math.min(from, start);
+    to = Math.max(to, end);
+  };
+  for (let row = 0; row < n; row += 1) {
+    cover(keyStarts[row]!, keyEnds[row]!);
+    cover(valueStarts[row]!, valueEnds[row]!);
+  }
+  return { from, bytes: bytes.slice(from, Math.max(from, to)) };
 }
 
 function* present([key, value]: [string, Uint8Array | null]): Iterable<StoreEntry> {

@@ -54,6 +54,8 @@ export interface StateStore {
   /** All or nothing, in order; a later write to a key wins. The checkpoint, when given, is part of it. */
   write(writes: readonly StoreWrite[], checkpoint?: StoreCheckpoint): Promise<void>;
   checkpoint(): Promise<StoreCheckpoint | undefined>;
+  /** Makes ready for many writes in a row, or ends that; what is stored stays. An engine that gains nothing has none. */
+  setBulk?(isBulk: boolean): Promise<void>;
   /** Removes everything, files included. The store is open and empty afterwards. */
   wipe(): Promise<void>;
   /** Idempotent. Every other method fails afterwards until `open`. */

@@ -208,6 +208,18 @@ export function storeContract({ name, create, features }: StoreContractOptions):
       expect(plain(await store.get(text('key-12345')))).toBe('12345');
     });
 
+    it('keeps what is stored when it is made ready for many writes, and takes more', async () => {
+      await store.write([{ key: text('a'), value: text('1') }], checkpointAt(7));
+      await store.setBulk?.(true);
+      await store.write([{ key: text('b'), value: text('2') }]);
+      await store.setBulk?.(false);
+      expect(await collect(store.range())).toEqual([
+        ['a', '1'],
+        ['b', '2'],
+      ]);
+      expect(await store.checkpoint()).toEqual(checkpointAt(7));
+    });
+
     it('is open and empty after a wipe', async () => {
       await store.write([{ key: text('a'), value: text('1') }], checkpointAt(3));
       await store.wipe();
