@@ -1,8 +1,8 @@
 // A task's state is gone, and is restored from its changelog on a real Kafka: from the start of the runtime to the task
 // running, with fencing, fetching, decoding, and RocksDB writes with the offset in each. Beside it the same changelog only
 // read, by our reader, which is what Kafka and the codec allow, and restored by Kafka Streams into its RocksDB
-// (bench/peers/kafka-streams, Restore.java: a process of its own, timed inside it from the start of its threads until it
-// runs). Values of 1,000 bytes, keys of 16; every key once, so nothing is compacted away. `--n 1000000` is a state of 1 GB.
+// (bench/peers/kafka-streams, Restore.java: a process of its own, timed inside it from the start of the restore to its
+// end, so without joining the group, which ours includes). Values of 1,000 bytes, keys of 16; every key once, so nothing is compacted away. `--n 1000000` is a state of 1 GB.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
