@@ -4,4 +4,9 @@ export declare function buildNativeKernels(options?: {
   /** The folder that gets kernels.node. */
   readonly built?: string;
 }): string;
+export declare function buildNativeCodec(options?: {
+  readonly compiler?: string;
+  /** The folder that gets codec.node. */
+  readonly built?: string;
+}): string;
 export declare function buildWasmKernels(target?: string, compiler?: string): string | undefined;

@@ -1,23 +1,13 @@
 // Compiles the kernels: `node bin/build-kernels.mjs wasm` makes the WebAssembly that the repository keeps, `… native` the
-// addon, where there is a C compiler. Nothing is downloaded: Node's headers are a package of ours.
-import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
+// addon, and the one of the column codecs, where there is a C compiler.
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { buildAddon, commonFlags, run } from './build-addon.mjs';
 
 const sources = fileURLToPath(new URL('../clustering/kernels/', import.meta.url));
 const distribution = fileURLToPath(new URL('../dist/clustering/kernels/', import.meta.url));
+const codecSources = fileURLToPath(new URL('../schemas/codec/', import.meta.url));
+const codecDistribution = fileURLToPath(new URL('../dist/schemas/codec/', import.meta.url));
 
 const avx512Flags = ['-mavx2', '-mfma', '-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl'];
 
@@ -32,20 +22,10 @@ const variantsOf = {
   arm64: { baseline: [] },
 };
 
-const common = ['-std=gnu11', '-O3', '-ffp-contract=off'];
-const nativeFlags = [
-  ...common,
-  '-fno-math-errno',
-  '-fPIC',
-  '-fvisibility=hidden',
-  '-Wno-psabi',
-  '-DNAPI_VERSION=8',
-];
-
 /** The major version of clang whose WebAssembly the repository keeps. */
 export const wasmClangMajor = 14;
 const wasmFlags = [
-  ...common,
+  ...commonFlags,
   '--target=wasm32',
   '-msimd128',
   '-mbulk-memory',
@@ -70,61 +50,18 @@ const wasmExports = [
 
 /** @returns what happened, in a sentence */
 export function buildNativeKernels({ compiler = 'cc', built = distribution } = {}) {
-  const variants = variantsOf[process.arch];
-  const version = spawnSync(compiler, ['--version'], { encoding: 'utf8' });
-  const target = join(built, 'kernels.node');
-  if (version.status !== 0 || variants === undefined || process.platform === 'win32') {
-    rmSync(target, { force: true });
-    return `no native kernels: there is no C compiler (${compiler}) for ${process.arch}`;
-  }
-  const headers = createRequire(import.meta.url)('node-api-headers').include_dir;
-  const key = keyOf([version.stdout, headers, process.arch]);
-  if (existsSync(target) && stampOf(built) === key) return 'native kernels are up to date';
-  const folder = mkdtempSync(join(tmpdir(), 'kernels-'));
-  try {
-    const failure = compileInto(folder, compiler, variants, headers);
-    if (failure !== undefined) {
-      rmSync(target, { force: true });
-      return `no native kernels: ${failure}`;
-    }
-    mkdirSync(built, { recursive: true });
-    // A running process may have the old one mapped: never write into it, put another in its place.
-    rmSync(join(built, 'kernels.key'), { force: true });
-    const fresh = join(built, `kernels-${process.pid}.node`);
-    writeFileSync(fresh, readFileSync(join(folder, 'kernels.node')));
-    renameSync(fresh, target);
-    writeFileSync(join(built, 'kernels.key'), key);
-    return `native kernels: ${Object.keys(variants).join(', ')}`;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  const addon = {
+    ...{ name: 'kernels', sources, main: 'addon.c' },
+    files: ['kernels.c', 'bounds.h', 'addon.c', 'variants.h'],
+    objects: { file: 'kernels.c', flags: variantsOf[process.arch] ?? {} },
+  };
+  return buildAddon(addon, { compiler, built });
 }
 
-function compileInto(folder, compiler, variants, headers) {
-  const kernels = join(sources, 'kernels.c');
-  const objects = [];
-  for (const [variant, flags] of Object.entries(variants)) {
-    objects.push(join(folder, `${variant}.o`));
-    const failure = run(compiler, [
-      ...[...nativeFlags, ...flags, `-DVARIANT=${variant}`, '-c', kernels, '-o', objects.at(-1)],
-    ]);
-    if (failure !== undefined) return failure;
-  }
-  const loose = process.platform === 'darwin' ? ['-undefined', 'dynamic_lookup'] : [];
-  const addon = join(folder, 'kernels.node');
-  return (
-    run(compiler, [
-      ...[
-        ...nativeFlags,
-        '-shared',
-        ...loose,
-        `-I${headers}`,
-        join(sources, 'addon.c'),
-        ...objects,
-      ],
-      ...['-o', addon],
-    ]) ?? run(process.execPath, ['-e', `require(${JSON.stringify(addon)})`])
-  );
+/** @returns what happened, in a sentence */
+export function buildNativeCodec({ compiler = 'cc', built = codecDistribution } = {}) {
+  const addon = { name: 'codec', sources: codecSources, main: 'codec.c', files: ['codec.c'] };
+  return buildAddon(addon, { compiler, built });
 }
 
 /** @returns why it failed, if it did */
@@ -133,30 +70,9 @@ export function buildWasmKernels(target = join(sources, 'kernels.wasm'), compile
   return run(compiler, [...wasmFlags, ...exported, join(sources, 'kernels.c'), '-o', target]);
 }
 
-function run(compiler, args) {
-  const { status, stderr, error } = spawnSync(compiler, args, { encoding: 'utf8' });
-  if (status === 0) return undefined;
-  const lines = (error?.message ?? stderr).trim().split('\n');
-  return `${compiler} failed: ${lines.find((line) => /error/i.test(line)) ?? lines[0]}`;
-}
-
-function keyOf(more) {
-  const hash = createHash('sha256');
-  for (const name of ['kernels.c', 'bounds.h', 'addon.c', 'variants.h']) {
-    hash.update(readFileSync(join(sources, name)));
-  }
-  hash.update(JSON.stringify([nativeFlags, variantsOf, ...more]));
-  return hash.digest('hex');
-}
-
-function stampOf(built) {
-  const path = join(built, 'kernels.key');
-  return existsSync(path) ? readFileSync(path, 'utf8') : '';
-}
-
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   if (process.argv[2] === 'native') {
-    process.stderr.write(`${buildNativeKernels()}\n`);
+    process.stderr.write(`${buildNativeKernels()}; ${buildNativeCodec()}\n`);
   } else if (process.argv[2] === 'wasm') {
     const failure = buildWasmKernels();
     if (failure !== undefined) {

@@ -6,7 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { chooseKernels } from '../clustering/index.ts';
-import { buildNativeKernels, buildWasmKernels, wasmClangMajor } from './build-kernels.mjs';
+import {
+  buildNativeCodec,
+  buildNativeKernels,
+  buildWasmKernels,
+  wasmClangMajor,
+} from './build-kernels.mjs';
 
 let folder: string;
 beforeEach(() => {
@@ -40,7 +45,13 @@ it.skipIf(!canRebuild)(
 it.skipIf(!works('cc'))('the addon is built where there is a compiler (skipped without)', () => {
   expect(buildNativeKernels({ built: folder })).toMatch(/^native kernels: .*baseline/);
   expect(existsSync(join(folder, 'kernels.node'))).toBe(true);
-  expect(buildNativeKernels({ built: folder })).toBe('native kernels are up to date');
+  expect(buildNativeKernels({ built: folder })).toBe('native kernels: up to date');
+});
+
+it.skipIf(!works('cc'))('so is that of the column codecs (skipped without)', () => {
+  expect(buildNativeCodec({ built: folder })).toBe('native codec: built');
+  expect(existsSync(join(folder, 'codec.node'))).toBe(true);
+  expect(buildNativeCodec({ built: folder })).toBe('native codec: up to date');
 });
 
 it('without a compiler the build says so and goes on, and leaves no old addon behind', () => {

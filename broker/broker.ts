@@ -61,6 +61,14 @@ export interface ReadOptions {
   readonly waitMsMax: number;
 }
 
+export interface ReaderOptions {
+  /**
+   * The bytes of a batch may be written over once the next is read: for who keeps no views of them. Default: false, only
+   * the columns are used again.
+   */
+  readonly reusesMemory?: boolean;
+}
+
 /** Reads one partition in offset order, read_committed, with bounded prefetch. One read at a time. */
 export interface PartitionReader extends TopicPartition {
   /** The offset the next read begins at. */
@@ -194,7 +202,7 @@ export interface Broker {
   deleteOffsets(group: string): Promise<void>;
   /** Number of live members of a group. */
   groupMembers(group: string): Promise<number>;
-  openReader(partition: TopicPartition, from: number): PartitionReader;
+  openReader(partition: TopicPartition, from: number, options?: ReaderOptions): PartitionReader;
   openWriter(): Promise<Writer>;
   openTransactionalWriter(transactionalId: string): Promise<TransactionalWriter>;
   joinGroup(options: JoinOptions): Promise<GroupMember>;

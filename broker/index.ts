@@ -14,6 +14,7 @@ export type {
   JoinOptions,
   PartitionOffsets,
   PartitionReader,
+  ReaderOptions,
   ReadOptions,
   ReplicaRules,
   TaskGroup,

@@ -62,7 +62,7 @@ export class TaskSources {
       node: source,
       topic: source.topic,
       partition,
-      reader: broker.openReader({ topic: source.topic, partition }, offset),
+      reader: broker.openReader({ topic: source.topic, partition }, offset, { reusesMemory: true }),
       endAtStart: end,
       position: offset,
       committed,

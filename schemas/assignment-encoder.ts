@@ -3,6 +3,7 @@
 // "base64:…". The record carries the source record's key (or its position, "partition:offset") and timestamp: the log took
 // them once, so it takes them again, which may not be said of an event time from the data.
 
+import { type NativeCodec, nativeCodec } from './codec/native-codec.ts';
 import { numberBytesMax, writeFloat32, writeInteger } from './number-text.ts';
 import type { PointBatch } from './point-batch.ts';
 import { type RecordBatchBuilder, type RecordColumns, recordKey } from './record-batch.ts';
@@ -38,14 +39,22 @@ export class AssignmentEncoder {
   readonly #version: string;
   /** By cluster: what stands between the key and the distance. */
   readonly #clusters: readonly Uint8Array[];
+  /** The same in one piece. */
+  readonly #clusterTexts: Uint8Array;
+  readonly #clusterStarts: Int32Array;
   readonly #variableBytes: number;
   readonly #utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  readonly #codec: NativeCodec | null;
 
-  constructor({ version, clusterIds }: AssigningModel) {
+  /** @param codec what does the plain rows; null: TypeScript does them all, and gives the same bytes. */
+  constructor({ version, clusterIds }: AssigningModel, codec = nativeCodec()) {
+    this.#codec = codec;
     this.#version = JSON.stringify(version);
     this.#clusters = clusterIds.map((id) =>
       Buffer.from(`,"clusterId":${JSON.stringify(id)},"distance":`),
     );
+    this.#clusterTexts = Buffer.concat(this.#clusters);
+    this.#clusterStarts = startsOf(this.#clusters);
     this.#variableBytes =
       this.#version.length + Math.max(0, ...this.#clusters.map(({ length }) => length));
   }
@@ -59,6 +68,8 @@ export class AssignmentEncoder {
     );
     const fixedBytes = fixedBytesMax + this.#variableBytes;
     for (let row = 0; row < n; row++) {
+      row = this.#encodePlain(row, points, answers, source, out);
+      if (row === n) break;
       const start = this.#begin(points, sourceRows[row]!, offsets[row]!, fixedBytes, out);
       const { bytes } = out;
       let at = this.#writeKey(records, sourceRows[row]!, bytes, start);
@@ -71,6 +82,29 @@ export class AssignmentEncoder {
       bytes[at++] = closingBrace;
       out.endValue(at - start);
     }
+  }
+
+  /** The rows from `row` on that are plain and find room. @returns the first that is not. */
+  #encodePlain(
+    row: number,
+    points: PointBatch,
+    { labels, distances, margins, outlierScores }: AssignmentColumns,
+    source: Uint8Array,
+    out: RecordBatchBuilder,
+  ): number {
+    const codec = this.#codec;
+    if (codec === null) return row;
+    const { records, n, partition, sourceRows, offsets, timestamps } = points;
+    const { bytes, keyStarts, keyEnds } = records;
+    const next = codec.writeAssignments(
+      ...([row, n, this.#clusters.length, partition, sourceRows, offsets, timestamps] as const),
+      ...([bytes, keyStarts, keyEnds, records.timestamps] as const),
+      ...([labels, distances, margins, outlierScores] as const),
+      ...([this.#clusterTexts, this.#clusterStarts, source, out.bytes, out.size, out.n] as const),
+      ...([out.keyStarts, out.keyEnds, out.valueStarts, out.valueEnds, out.timestamps] as const),
+    );
+    if (next > row) out.endRows(next - row);
+    return next;
   }
 
   /** @returns where the value goes, with room for it. */
@@ -111,6 +145,13 @@ export class AssignmentEncoder {
   #writeOddKey(key: Uint8Array, out: Buffer, at: number): number {
     return at + out.write(JSON.stringify(keyText(key, this.#utf8)), at, 'utf8');
   }
+}
+
+/** Where each text begins in all of them together, and where the last ends. */
+function startsOf(texts: readonly Uint8Array[]): Int32Array {
+  const starts = new Int32Array(texts.length + 1);
+  for (const [i, { length }] of texts.entries()) starts[i + 1] = starts[i]! + length;
+  return starts;
 }
 
 /** A compacted topic takes no record without a key: an assignment of a point that has none is keyed by where it stood. */

@@ -7,6 +7,7 @@ export {
   AssignmentEncoder,
   keyText,
 } from './assignment-encoder.ts';
+export { type NativeCodec, nativeCodec } from './codec/native-codec.ts';
 export {
   decisionKey,
   decodeClusterEvent,

@@ -2,6 +2,7 @@
 // of a record is said by its content-type header, else by the setting `points.format`; it is never guessed from bytes.
 
 import { InvalidRecordError } from '../support/index.ts';
+import { type NativeCodec, nativeCodec } from './codec/native-codec.ts';
 import type { PointBatch } from './point-batch.ts';
 import { excerpt, type PointFault, pointFault } from './point-faults.ts';
 import { PointReader, type PointShape, pointDimsMax } from './point-reader.ts';
@@ -43,9 +44,12 @@ export class PointDecoder {
   #timestamps = new Float64Array(0);
   #offsets = new Float64Array(0);
   #sourceRows = new Int32Array(0);
+  readonly #codec: NativeCodec | null;
 
-  constructor(options: PointDecoderOptions) {
+  /** @param codec what reads the plain rows; null: TypeScript reads them all, and gives the same. */
+  constructor(options: PointDecoderOptions, codec = nativeCodec()) {
     this.#options = options;
+    this.#codec = codec;
   }
 
   /** @param shape of the points; where it is not known, the first valid one of the batch fixes it for the batch. */
@@ -56,6 +60,10 @@ export class PointDecoder {
     let known = shape;
     let n = 0;
     for (let row = 0; row < records.n; row++) {
+      const plain = this.#decodePlain(records, row, n, known);
+      n += plain;
+      row += plain;
+      if (row === records.n) break;
       this.#reserveValues(n * known.dims + this.#reader.width, records.n * known.dims);
       try {
         this.#decodeRow(records, row, n, n * known.dims);
@@ -71,6 +79,22 @@ export class PointDecoder {
       n += 1;
     }
     return { points: this.#batch(records, n, known), rejected };
+  }
+
+  /** Reads rows of finite float32 values, from `row` up to one that is something else. @returns how many. */
+  #decodePlain(records: RecordBatch, row: number, n: number, shape: PointShape): number {
+    const { format, bytesMax } = this.#options;
+    const { dims, metric, missing = 'reject' } = shape;
+    const isPlain = format === 'float32' && dims > 0 && 4 * dims <= bytesMax;
+    if (this.#codec === null || !isPlain || records.headers.size > 0) return 0;
+    if (metric === 'cosine' || missing !== 'reject') return 0;
+    this.#reserveValues((n + records.n - row) * dims, records.n * dims);
+    const { bytes, valueStarts, valueEnds, timestamps, offsets } = records;
+    const next = this.#codec.readFloat32Points(
+      ...([row, records.n, n, dims, bytes, valueStarts, valueEnds, timestamps, offsets] as const),
+      ...[this.#values, this.#weights, this.#timestamps, this.#offsets, this.#sourceRows],
+    );
+    return next - row;
   }
 
   #decodeRow(records: RecordBatch, row: number, n: number, base: number): void {

@@ -124,6 +124,12 @@ export class RecordBatchBuilder implements RecordColumns {
     this.n += 1;
   }
 
+  /** Takes in rows that the caller has written behind the last, arena and columns: the arena now ends with their values. */
+  endRows(rows: number): void {
+    this.n += rows;
+    this.size = this.valueEnds[this.n - 1]!;
+  }
+
   clear(): void {
     this.n = 0;
     this.size = 0;

@@ -10,6 +10,7 @@ import {
   MeanstreamError,
   RetriableError,
 } from '../../support/index.ts';
+import { AnswerMemory } from './answer-memory.ts';
 import { check, coordinatorMoved, isRefusal } from './kafka-errors.ts';
 import {
   KafkaNode,
@@ -49,6 +50,7 @@ export class Connections {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly #options: ConnectionsOptions;
+  readonly #memory = new AnswerMemory();
   readonly #seeds: readonly Address[];
   readonly #lanes = new Map<string, Map<string, Promise<KafkaNode>>>();
   readonly #leaders = new Map<string, Map<number, number>>();
@@ -240,7 +242,8 @@ export class Connections {
 
   get #nodeOptions() {
     const { clientId, ssl, sasl, logger } = this.#options;
-    return { clientId, ssl, sasl, logger, connectMsMax, requestMsMax };
+    const memory = this.#memory;
+    return { clientId, ssl, sasl, logger, connectMsMax, requestMsMax, memory };
   }
 }
 

@@ -29,6 +29,8 @@ export interface FetchedPartition {
   readonly aborted: readonly AbortedTransaction[];
   /** Whole batches, the last one perhaps cut. A view on the answer's bytes. */
   readonly records: Buffer;
+  /** Says that nobody looks at the records any more. */
+  readonly release: () => void;
 }
 
 const readCommitted = 1;
@@ -53,19 +55,41 @@ export function encodeFetch(targets: readonly FetchTarget[], limits: FetchLimits
     .finish();
 }
 
-export function decodeFetch(payload: Buffer): FetchedPartition[] {
+/** @param release of the whole answer: called once every partition's records were released. */
+export function decodeFetch(payload: Buffer, release: () => void = () => {}): FetchedPartition[] {
+  let held = 1;
+  const letGo = () => {
+    held -= 1;
+    if (held === 0) release();
+  };
   const reader = new WireReader(payload);
   reader.int32();
   const errorCode = reader.int16();
   reader.int32();
   const topics = reader.array(() => {
     const topic = reader.string() ?? '';
-    return reader.array(() => readPartition(reader, topic, errorCode));
+    return reader.array(() => {
+      held += 1;
+      return { ...readPartition(reader, topic, errorCode), release: once(letGo) };
+    });
   });
+  letGo();
   return topics.flat();
 }
 
-function readPartition(reader: WireReader, topic: string, error: number): FetchedPartition {
+function once(call: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (!isDone) call();
+    isDone = true;
+  };
+}
+
+function readPartition(
+  reader: WireReader,
+  topic: string,
+  error: number,
+): Omit<FetchedPartition, 'release'> {
   const partition = reader.int32();
   const errorCode = reader.int16() || error;
   reader.int64();

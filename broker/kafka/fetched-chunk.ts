@@ -35,12 +35,15 @@ export class FetchedChunk {
   readonly nextOffset: number;
   /** The size of the batch that did not fit, 0 when there is none. */
   readonly cutBatchBytes: number;
+  /** Says that nobody looks at the bytes any more. */
+  readonly release: () => void;
   readonly #aborted: AbortedTransactions;
   readonly #end: number;
   #at = 0;
 
-  constructor({ records, aborted }: FetchedPartition, fetchOffset: number) {
+  constructor({ records, aborted, release }: FetchedPartition, fetchOffset: number) {
     this.bytes = records;
+    this.release = release;
     this.#aborted = new AbortedTransactions(aborted);
     let end = 0;
     let nextOffset = fetchOffset;

@@ -11,6 +11,7 @@ import type {
   JoinOptions,
   PartitionOffsets,
   PartitionReader,
+  ReaderOptions,
   TopicDescription,
   TopicPartition,
   TransactionalWriter,
@@ -103,8 +104,14 @@ export class KafkaBroker implements Broker {
     });
   }
 
-  openReader(partition: TopicPartition, from: number): PartitionReader {
-    const reader = new KafkaPartitionReader(partition, from, this.#connections, this.#fetcher);
+  openReader(
+    partition: TopicPartition,
+    from: number,
+    options: ReaderOptions = {},
+  ): PartitionReader {
+    const reader = new KafkaPartitionReader(
+      ...([partition, from, this.#connections, this.#fetcher, options] as const),
+    );
     return this.#closedWithUs(reader);
   }
 

@@ -3,7 +3,7 @@
 
 import type { RecordBatch } from '../../schemas/index.ts';
 import { FatalError, MeanstreamError } from '../../support/index.ts';
-import type { PartitionReader, ReadOptions, TopicPartition } from '../broker.ts';
+import type { PartitionReader, ReaderOptions, ReadOptions, TopicPartition } from '../broker.ts';
 import type { Connections } from './connections.ts';
 import type { FetchedPartition } from './fetch-request.ts';
 import { CrcMismatch, FetchedChunk, type VisibleBatch } from './fetched-chunk.ts';
@@ -21,9 +21,12 @@ export class KafkaPartitionReader implements PartitionReader, FetchSlot {
   readonly #connections: Connections;
   readonly #fetcher: PartitionFetcher;
   readonly #rows: ReadRows;
+  readonly #reusesMemory: boolean;
   #position: number;
   #end = -1;
   #chunks: FetchedChunk[] = [];
+  /** Gone through; the rows read last may still be views of them. */
+  #spent: FetchedChunk[] = [];
   #open: VisibleBatch | undefined;
   #arena: Buffer = Buffer.alloc(0);
   #arenaSize = 0;
@@ -40,7 +43,9 @@ export class KafkaPartitionReader implements PartitionReader, FetchSlot {
     from: number,
     connections: Connections,
     fetcher: PartitionFetcher,
+    { reusesMemory = false }: ReaderOptions = {},
   ) {
+    this.#reusesMemory = reusesMemory;
     this.topic = topic;
     this.partition = partition;
     this.#connections = connections;
@@ -67,6 +72,8 @@ export class KafkaPartitionReader implements PartitionReader, FetchSlot {
     const { clock } = this.#connections;
     const deadlineMs = clock.monotonicMs() + waitMsMax;
     this.#rows.clear();
+    if (this.#reusesMemory) for (const chunk of this.#spent) chunk.release();
+    this.#spent = [];
     for (;;) {
       await this.#gather(rowsMax);
       const waitMs = deadlineMs - clock.monotonicMs();
@@ -100,7 +107,10 @@ export class KafkaPartitionReader implements PartitionReader, FetchSlot {
         this.#chunks.push(chunk);
         this.fetchOffset = chunk.nextOffset;
         this.fetchBytesMax = fetchBytesMin;
-      } else if (chunk.cutBatchBytes > 0) this.#askForMore(chunk.cutBatchBytes);
+      } else {
+        if (chunk.cutBatchBytes > 0) this.#askForMore(chunk.cutBatchBytes);
+        fetched.release();
+      }
     } catch (error) {
       this.#failure = this.#damaged(error);
     }
@@ -145,6 +155,7 @@ export class KafkaPartitionReader implements PartitionReader, FetchSlot {
       });
       if (generation !== this.fetchGeneration) return undefined;
       if (visible !== undefined) return visible;
+      this.#spent.push(chunk);
       this.#chunks.shift();
       this.#fetcher.wake();
     }

@@ -140,7 +140,7 @@ async function valuesOfTheirs(log: Buffer, aborted: readonly AbortedTransaction[
 
 async function ours(log: Buffer, aborted: readonly AbortedTransaction[] = []) {
   const fetched = { topic: 't', partition: 0, errorCode: 0, lastStableOffset: 999, logStart: 0 };
-  const chunk = new FetchedChunk({ ...fetched, aborted, records: log }, 0);
+  const chunk = new FetchedChunk({ ...fetched, aborted, records: log, release: () => {} }, 0);
   const values: string[] = [];
   let position = 0;
   for (;;) {

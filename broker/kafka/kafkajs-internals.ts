@@ -3,10 +3,12 @@
 // answer with Kafka's error codes in it. kafkajs-internals.test.ts fails when the shapes used here differ.
 
 import { createRequire } from 'node:module';
-import type { Socket } from 'node:net';
-import type { ConnectionOptions } from 'node:tls';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import type { SASLOptions } from 'kafkajs';
 import type { Logger } from '../../support/index.ts';
+import type { AnswerMemory } from './answer-memory.ts';
+import { type Answer, AnswersBeside } from './answers-beside.ts';
 import { BodiesBeside } from './bodies-beside.ts';
 
 const require = createRequire(import.meta.url);
@@ -19,7 +21,6 @@ const apiKeys = require('kafkajs/src/protocol/requests/apiKeys.js') as Record<st
 const { errorCodes } = require('kafkajs/src/protocol/error.js') as { errorCodes: ErrorRow[] };
 const Encoder = require('kafkajs/src/protocol/encoder.js') as EncoderConstructor;
 const { createLogger } = require('kafkajs/src/loggers/index.js') as { createLogger: LoggerFactory };
-const defaultSocketFactory = require('kafkajs/src/network/socketFactory.js') as () => SocketFactory;
 const { AssignerProtocol } = require('kafkajs') as { AssignerProtocol: AssignerProtocolShape };
 
 export type SaslOptions = SASLOptions;
@@ -32,6 +33,8 @@ export interface NodeOptions {
   readonly connectMsMax: number;
   readonly requestMsMax: number;
   readonly logger: Logger;
+  /** For the bodies of large answers. */
+  readonly memory: AnswerMemory;
 }
 
 interface ErrorRow {
@@ -81,7 +84,14 @@ interface WireNode {
   lookupRequest(apiKey: number, definition: unknown): (args: object) => ProtocolCall;
 }
 
-type SocketFactory = (at: object) => Socket;
+/** What kafkajs asks its socket factory for. */
+interface SocketWish {
+  readonly host: string;
+  readonly port: number;
+  readonly ssl: boolean | ConnectionOptions | null;
+  readonly onConnect: () => void;
+}
+
 type NodeConstructor = new (options: object) => WireNode;
 type PoolBuilderFactory = (options: object) => { build(at: object): Promise<WirePool> };
 type LoggerFactory = (options: {
@@ -117,27 +127,28 @@ export class KafkaNode {
   readonly port: number;
   readonly #wire: WireNode;
   readonly #bodies: BodiesBeside;
+  readonly #answers: AnswersBeside;
   readonly #requestMsMax: number;
 
   private constructor(
     { host, port }: { host: string; port: number },
     wire: WireNode,
-    bodies: BodiesBeside,
+    { bodies, answers }: Beside,
     requestMsMax: number,
   ) {
     this.host = host;
     this.port = port;
     this.#wire = wire;
     this.#bodies = bodies;
+    this.#answers = answers;
     this.#requestMsMax = requestMsMax;
   }
 
   static async at(host: string, port: number, options: NodeOptions): Promise<KafkaNode> {
     const logger = routedLogger(options.logger);
-    const bodies = new BodiesBeside();
-    const connect = defaultSocketFactory();
+    const beside = { bodies: new BodiesBeside(), answers: new AnswersBeside(options.memory) };
     const builder = connectionPoolBuilder({
-      socketFactory: (at: object) => bodies.attach(connect(at)),
+      socketFactory: (wish: SocketWish) => connected(wish, beside),
       brokers: [`${host}:${port}`],
       ssl: options.ssl ?? null,
       sasl: options.sasl ?? null,
@@ -152,7 +163,7 @@ export class KafkaNode {
     const connectionPool = await builder.build({ host, port });
     for (const connection of connectionPool.pool) calm(connection);
     const wire = new NodeClass({ connectionPool, logger, allowAutoTopicCreation: false });
-    return new KafkaNode({ host, port }, wire, bodies, options.requestMsMax);
+    return new KafkaNode({ host, port }, wire, beside, options.requestMsMax);
   }
 
   async connect(): Promise<void> {
@@ -175,18 +186,21 @@ export class KafkaNode {
       apiKeys[api]!,
       definition,
     )(args);
-    const answer = await this.#send(request, response.decode, requestTimeout);
+    const answer = await this.#send(request, ({ bytes }) => response.decode(bytes), requestTimeout);
     return answer as Calls[Name]['answer'];
   }
 
-  /** A request in our own encoding, in parts; `decode` reads the answer's bytes, which are its own. */
-  async callRaw<Answer>(
+  /**
+   * A request in our own encoding, in parts. `decode` reads the answer's bytes, and may keep views of them until it, or who
+   * has them from it, calls `release`; that need not be.
+   */
+  async callRaw<Decoded>(
     api: RawApi,
     version: number,
     body: Buffer | readonly Buffer[],
-    decode: (payload: Buffer) => Answer,
+    decode: (payload: Buffer, release: () => void) => Decoded,
     waitMsMax = 0,
-  ): Promise<Answer> {
+  ): Promise<Decoded> {
     await this.connect();
     const standIn = this.#bodies.standInFor(Buffer.isBuffer(body) ? [body] : body);
     const request: WireRequest = {
@@ -198,10 +212,10 @@ export class KafkaNode {
     try {
       const answer = await this.#send(
         request,
-        async (payload) => decode(payload),
+        async ({ bytes, release }) => decode(bytes, release),
         this.#requestMsMax + waitMsMax,
       );
-      return answer as Answer;
+      return answer as Decoded;
     } finally {
       this.#bodies.forget(standIn);
     }
@@ -219,7 +233,7 @@ export class KafkaNode {
 
   async #send(
     request: WireRequest,
-    decode: (payload: Buffer) => Promise<unknown>,
+    decode: (answer: Answer) => Promise<unknown>,
     requestTimeout: number | undefined,
   ): Promise<unknown> {
     const connection = await this.#wire.connectionPool.getConnection(0);
@@ -227,7 +241,10 @@ export class KafkaNode {
       return await connection.send({
         request,
         requestTimeout: requestTimeout ?? null,
-        response: { decode, parse: (decoded: unknown) => decoded },
+        response: {
+          decode: (payload: Buffer) => decode(this.#answers.bodyOf(payload)),
+          parse: (decoded: unknown) => decoded,
+        },
       });
     } catch (error) {
       // A connection that lost one answer is not asked again.
@@ -235,6 +252,29 @@ export class KafkaNode {
       throw error;
     }
   }
+}
+
+interface Beside {
+  readonly bodies: BodiesBeside;
+  readonly answers: AnswersBeside;
+}
+
+const keepAliveMs = 60_000;
+
+/** A socket as kafkajs's own factory makes it, but for what goes beside it. */
+function connected(
+  { host, port, ssl, onConnect }: SocketWish,
+  { bodies, answers }: Beside,
+): Socket {
+  const named = isIP(host) === 0 ? { servername: host } : {};
+  const socket = answers.socket<Socket>((onread) => {
+    const to = { host, port, onread };
+    if (!ssl) return connectTcp(to, onConnect);
+    // TLS sockets take `onread` too; @types/node does not say so.
+    return connectTls({ ...to, ...named, ...(ssl === true ? {} : ssl) } as object, onConnect);
+  });
+  socket.setKeepAlive(true, keepAliveMs);
+  return bodies.attach(socket);
 }
 
 /** Kafka's name of an error code, as kafkajs spells it. */

@@ -2,7 +2,7 @@
 // left, so damaged input gives an error and never a record that was not written.
 
 import { crc32c } from '@node-rs/crc32';
-import type { RecordHeader } from '../../schemas/index.ts';
+import { type NativeCodec, nativeCodec, type RecordHeader } from '../../schemas/index.ts';
 import type { ReadRows } from './read-rows.ts';
 import { attributeBits, layout, lengthPrefixBytes } from './record-batch-layout.ts';
 
@@ -95,8 +95,12 @@ export interface RecordCursor {
   readonly logAppendTime: number;
 }
 
+/** Where reading stands: place in the bytes, records left, rows. Of the module: used within one call. */
+const state = new Float64Array(3);
+
 /**
  * Adds records to `rows` until it has `rowsMax` or the batch has no more; those before `fromOffset` are passed over.
+ * @param codec what reads the plain records; null: TypeScript reads them all, and gives the same.
  * @throws RangeError when a length does not fit; `rows` is then of no use.
  */
 export function decodeRecords(
@@ -104,13 +108,18 @@ export function decodeRecords(
   rows: ReadRows,
   rowsMax: number,
   fromOffset: number,
+  codec: NativeCodec | null = nativeCodec(),
 ): void {
   const { bytes, end, baseOffset, baseTimestamp, logAppendTime } = cursor;
-  let at = cursor.at;
-  let left = cursor.left;
-  let row = rows.n;
-  rows.reserve(Math.min(rowsMax, row + left));
+  const rowsEnd = Math.min(rowsMax, rows.n + cursor.left);
+  rows.reserve(rowsEnd);
   const { keyStarts, keyEnds, valueStarts, valueEnds, timestamps, offsets } = rows;
+  state.set([cursor.at, cursor.left, rows.n]);
+  codec?.readRecords(
+    ...([bytes, end, rowsEnd, fromOffset, baseOffset, baseTimestamp, logAppendTime] as const),
+    ...[state, keyStarts, keyEnds, valueStarts, valueEnds, timestamps, offsets],
+  );
+  let [at, left, row] = state as unknown as [number, number, number];
   while (left > 0 && row < rowsMax) {
     const length = readVarint(bytes, at);
     const recordEnd = next + length;
@@ -162,7 +171,8 @@ function readHeaders(bytes: Buffer, start: number, end: number, count: number): 
     next = valueLength < 0 ? valueStart : valueStart + valueLength;
     headers.push({
       key: bytes.toString('utf8', keyStart, keyStart + keyLength),
-      value: valueLength < 0 ? null : bytes.subarray(valueStart, next),
+      // A copy: headers go on to other records as they are.
+      value: valueLength < 0 ? null : Buffer.from(bytes.subarray(valueStart, next)),
     });
   }
   return headers;

@@ -1,7 +1,12 @@
 // From columns to the bytes of one record batch, in one pass. The CRC is put in last.
 
 import { crc32c } from '@node-rs/crc32';
-import type { RecordColumns, RecordHeader } from '../../schemas/index.ts';
+import {
+  type NativeCodec,
+  nativeCodec,
+  type RecordColumns,
+  type RecordHeader,
+} from '../../schemas/index.ts';
 import { attributeBits, layout, lengthPrefixBytes } from './record-batch-layout.ts';
 
 /** Who writes, for the broker to see repetitions and zombies by. */
@@ -29,8 +34,12 @@ const recordOverheadLikely = 16;
 /** Shorter fields are copied byte by byte: a view of the arena costs more than that. */
 const viewBytesMin = 24;
 
+/** Where writing stands: row, place in the bytes, newest timestamp. Of the module: used within one call. */
+const state = new Float64Array(3);
+
 /**
  * The rows from `from` on that fit into one batch of at most `bytesMax`: none when the first alone is too large.
+ * @param codec what writes the plain rows; null: TypeScript writes them all, and gives the same bytes.
  */
 export function encodeBatch(
   records: RecordColumns,
@@ -38,6 +47,7 @@ export function encodeBatch(
   bytesMax: number,
   producer: BatchProducer,
   allocate: Allocate = Buffer.allocUnsafe,
+  codec: NativeCodec | null = nativeCodec(),
 ): EncodedBatch {
   const { keyStarts, keyEnds, valueStarts, valueEnds, timestamps, headers } = records;
   const baseTimestamp = timestamps[from] ?? -1;
@@ -46,6 +56,22 @@ export function encodeBatch(
   let at: number = layout.records;
   let row = from;
   for (; row < records.n; row += 1) {
+    if (codec !== null && headers.size === 0) {
+      state.set([row, at, maxTimestamp]);
+      codec.writeRecords(
+        ...([
+          records.n,
+          from,
+          Math.min(bytesMax, bytes.length),
+          records.bytes,
+          keyStarts,
+          keyEnds,
+        ] as const),
+        ...[valueStarts, valueEnds, timestamps, bytes, state],
+      );
+      [row, at, maxTimestamp] = state as unknown as [number, number, number];
+      if (row === records.n) break;
+    }
     const keyLength = keyEnds[row]! < 0 ? -1 : keyEnds[row]! - keyStarts[row]!;
     const valueLength = valueEnds[row]! < 0 ? -1 : valueEnds[row]! - valueStarts[row]!;
     const timestampDelta = timestamps[row]! - baseTimestamp;

@@ -1,7 +1,12 @@
 import { crc32c } from '@node-rs/crc32';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { RecordBatchBuilder, type RecordColumns } from '../../schemas/index.ts';
+import {
+  type NativeCodec,
+  nativeCodec,
+  RecordBatchBuilder,
+  type RecordColumns,
+} from '../../schemas/index.ts';
 import { ReadRows } from './read-rows.ts';
 import {
   crcMatches,
@@ -48,6 +53,47 @@ describe('encoding and decoding', () => {
       { numRuns: 200 },
     );
   });
+
+  const plainRecord = fc.record({ ...{ key: field, value: field }, timestamp: fc.nat() });
+  const mixed = fc.oneof(
+    { weight: 9, arbitrary: plainRecord.map((plain) => ({ ...plain, headers: [] })) },
+    { weight: 1, arbitrary: record },
+  );
+
+  test.skipIf(nativeCodec() === null)(
+    'machine code and TypeScript write the same bytes and read the same rows (skipped where it is not built)',
+    () => {
+      const size = fc.integer({ min: 61, max: 4_000 });
+      const read = fc.record({ rowsMax: fc.integer({ min: 1, max: 50 }), from: fc.nat(30) });
+      fc.assert(
+        fc.property(fc.array(mixed, { maxLength: 60 }), size, read, (records, bytesMax, asked) => {
+          const columns = columnsOf(records);
+          const [native, plain] = [nativeCodec(), null].map((codec) =>
+            encodeBatch(columns, 0, bytesMax, producer, Buffer.allocUnsafe, codec),
+          );
+          expect(native!.rows).toBe(plain!.rows);
+          expect(native!.bytes.equals(plain!.bytes)).toBe(true);
+          if (plain!.rows === 0) return;
+          const [first, second] = [nativeCodec(), null].map((codec) =>
+            rowsOf(plain!.bytes, asked.rowsMax, asked.from, codec),
+          );
+          expect(first).toEqual(second);
+        }),
+        { numRuns: 1_000 },
+      );
+    },
+  );
+
+  function rowsOf(bytes: Buffer, rowsMax: number, from: number, codec: NativeCodec | null) {
+    const { end, recordCount: left, ...header } = readBatchHeader(bytes, 0)!;
+    const cursor = { ...header, bytes, at: layout.records as number, end, left };
+    const rows = new ReadRows('t', 0);
+    decodeRecords(cursor, rows, rowsMax, from, codec);
+    const { n, keyStarts, keyEnds, valueStarts, valueEnds, timestamps, offsets, headers } = rows;
+    const columns = [keyStarts, keyEnds, valueStarts, valueEnds, timestamps, offsets];
+    const all = columns.map((column) => [...column.subarray(0, n)]);
+    return [n, cursor.at, cursor.left, headers, ...all];
+  }
 
   test('a batch says who wrote it and what it spans', () => {
     const { bytes } = encodeBatch(

@@ -1,0 +1,458 @@
+/* The inner loops of the column codecs as machine code. Each function does as many rows as it can and says where it stopped: a
+ * row that is odd in any way (a key to be escaped, a header, a number out of the plain range, a length that does not fit, no room
+ * left) is for the TypeScript that these functions repeat byte for byte. So nothing here throws because of a record, and every
+ * fault is found and named in one place.
+ *
+ *   readFloat32Points   record values → rows of points            (schemas/point-decoder.ts)
+ *   writeAssignments    columns → JSON values in a record arena   (schemas/assignment-encoder.ts)
+ *   readRecords         bytes of a batch → record columns         (broker/kafka/record-batch-decoder.ts)
+ *   writeRecords        record columns → bytes of a batch         (broker/kafka/record-batch-encoder.ts)
+ */
+
+#include <math.h>
+#include <node_api.h>
+#include <stdint.h>
+#include <string.h>
+
+#define ARGUMENTS_MAX 32
+
+/* ---- arguments ---------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+  napi_env env;
+  napi_value arguments[ARGUMENTS_MAX];
+  size_t next;
+  int refused;
+} Call;
+
+typedef struct {
+  uint8_t *at;
+  size_t length;
+} Bytes;
+
+static Call begin(napi_env env, napi_callback_info info) {
+  Call call = {.env = env};
+  size_t count = ARGUMENTS_MAX;
+  if (napi_get_cb_info(env, info, &count, call.arguments, NULL, NULL) != napi_ok) call.refused = 1;
+  return call;
+}
+
+static void refuse(Call *call, const char *message) {
+  if (!call->refused) napi_throw_range_error(call->env, "MEANSTREAM_CODEC_ARGUMENT", message);
+  call->refused = 1;
+}
+
+static double number(Call *call) {
+  double value = 0;
+  if (napi_get_value_double(call->env, call->arguments[call->next++], &value) != napi_ok) refuse(call, "a number is missing");
+  return value;
+}
+
+/* A whole number, 0 at least: a count, a row or a place. */
+static size_t place(Call *call) {
+  const double value = number(call);
+  if (!(value >= 0 && value <= 2147483647)) refuse(call, "a count is not one");
+  return call->refused ? 0 : (size_t)value;
+}
+
+static Bytes bytes(Call *call) {
+  napi_typedarray_type type;
+  Bytes found = {NULL, 0};
+  void *data = NULL;
+  const napi_value value = call->arguments[call->next++];
+  if (napi_get_typedarray_info(call->env, value, &type, &found.length, &data, NULL, NULL) != napi_ok ||
+      type != napi_uint8_array) {
+    refuse(call, "bytes are missing");
+  }
+  found.at = data;
+  return found;
+}
+
+/* @param least elements it must have. */
+static void *column(Call *call, napi_typedarray_type wanted, size_t least) {
+  napi_typedarray_type type;
+  size_t length = 0;
+  void *data = NULL;
+  const napi_value value = call->arguments[call->next++];
+  if (napi_get_typedarray_info(call->env, value, &type, &length, &data, NULL, NULL) != napi_ok || type != wanted ||
+      length < least) {
+    refuse(call, "a column is missing, too short or of another type");
+  }
+  return data;
+}
+
+static napi_value answer(Call *call, size_t value) {
+  napi_value result = NULL;
+  if (!call->refused) napi_create_double(call->env, (double)value, &result);
+  return result;
+}
+
+static int within(int32_t start, int32_t end, size_t length) {
+  return start >= 0 && end >= start && (size_t)end <= length;
+}
+
+/* ---- points ------------------------------------------------------------------------------------------------------------- */
+
+/* readFloat32Points(row, rows, n, dims, bytes, valueStarts, valueEnds, recordTimestamps, recordOffsets,
+ *                   values, weights, timestamps, offsets, sourceRows) → the first row not read; rows from n on are filled */
+static napi_value read_float32_points(napi_env env, napi_callback_info info) {
+  Call call = begin(env, info);
+  size_t row = place(&call);
+  const size_t rows = place(&call), n = place(&call), dims = place(&call);
+  const Bytes in = bytes(&call);
+  const int32_t *starts = column(&call, napi_int32_array, rows);
+  const int32_t *ends = column(&call, napi_int32_array, rows);
+  const double *record_timestamps = column(&call, napi_float64_array, rows);
+  const double *record_offsets = column(&call, napi_float64_array, rows);
+  const size_t last = row < rows ? n + rows - row : n;
+  float *values = column(&call, napi_float32_array, last * dims);
+  float *weights = column(&call, napi_float32_array, last);
+  double *timestamps = column(&call, napi_float64_array, last);
+  double *offsets = column(&call, napi_float64_array, last);
+  int32_t *source_rows = column(&call, napi_int32_array, last);
+  if (call.refused) return NULL;
+  const uint32_t exponent = 0x7f800000u;
+  for (size_t to = n; row < rows; row++, to++) {
+    if (!within(starts[row], ends[row], in.length) || (size_t)(ends[row] - starts[row]) != 4 * dims) break;
+    float *out = values + to * dims;
+    memcpy(out, in.at + starts[row], 4 * dims);
+    uint32_t odd = 0;
+    for (size_t i = 0; i < dims; i++) {
+      uint32_t bits;
+      memcpy(&bits, out + i, 4);
+      odd |= (bits & exponent) == exponent;
+    }
+    if (odd) break;
+    weights[to] = 1;
+    timestamps[to] = record_timestamps[row];
+    offsets[to] = record_offsets[row];
+    source_rows[to] = (int32_t)row;
+  }
+  return answer(&call, row);
+}
+
+/* ---- numbers as text: schemas/number-text.ts, digit for digit ------------------------------------------------------------- */
+
+static const double powers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16};
+static const char pairs[] =
+    "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
+    "5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+
+static uint8_t *write_digits(uint8_t *out, uint64_t value, int width) {
+  uint8_t *at = out + width;
+  uint64_t rest = value;
+  while (at - out >= 2) {
+    const uint64_t hundredth = rest / 100;
+    at -= 2;
+    memcpy(at, pairs + 2 * (rest - hundredth * 100), 2);
+    rest = hundredth;
+  }
+  if (at > out) *--at = (uint8_t)('0' + rest % 10);
+  return out + width;
+}
+
+static uint8_t *write_integer(uint8_t *out, uint64_t value) {
+  int width = 1;
+  for (uint64_t limit = 10; value >= limit && width < 19; limit *= 10) width += 1;
+  return write_digits(out, value, width);
+}
+
+/* As Math.round for what is not negative. */
+static double rounded(double value) {
+  const double whole = floor(value);
+  return value - whole >= 0.5 ? whole + 1 : whole;
+}
+
+/* Whether write_float32 prints it; others have exponents, or are none. */
+static int is_plain(float value) {
+  const double size = fabs((double)value);
+  return value == 0 || (size >= 1e-6 && size < 1e6);
+}
+
+static uint8_t *write_float32(uint8_t *out, float number) {
+  if (number == 0) {
+    *out++ = '0';
+    return out;
+  }
+  const double value = fabs((double)number);
+  if (number < 0) *out++ = '-';
+  int leading = 0;
+  if (value >= 1) {
+    leading = 1;
+    while (value >= powers[leading]) leading += 1;
+  } else {
+    while (value * powers[1 - leading] < 1) leading -= 1;
+  }
+  int decimals = 7 - leading;
+  double scaled = rounded(value * powers[decimals]);
+  for (int more = 7; (float)(scaled / powers[decimals]) != (float)value && more < 9; more++) {
+    decimals += 1;
+    scaled = rounded(value * powers[decimals]);
+  }
+  const double scale = powers[decimals];
+  const uint64_t whole = (uint64_t)(scaled / scale);
+  out = write_integer(out, whole);
+  uint64_t fraction = (uint64_t)(scaled - (double)whole * scale);
+  if (fraction == 0) return out;
+  int width = decimals;
+  while (fraction % 10 == 0) {
+    fraction /= 10;
+    width -= 1;
+  }
+  *out++ = '.';
+  return write_digits(out, fraction, width);
+}
+
+/* ---- assignments -------------------------------------------------------------------------------------------------------- */
+
+static uint8_t *write_text(uint8_t *out, const char *text, size_t length) {
+  memcpy(out, text, length);
+  return out + length;
+}
+#define LITERAL(out, text) write_text(out, text, sizeof(text) - 1)
+
+/* Numbers, names and signs of an assignment at their longest. */
+#define FIXED_BYTES_MAX 320
+/* From 0 to 2^53: what an offset or a time may be. */
+static int is_whole(double value) { return value >= 0 && value <= 9007199254740992.0 && (double)(uint64_t)value == value; }
+
+/* A byte of a key that stands in JSON as it is. */
+static int is_plain_text(const uint8_t *text, size_t length) {
+  uint8_t odd = 0;
+  for (size_t i = 0; i < length; i++) {
+    const uint8_t byte = text[i];
+    odd |= (uint8_t)((byte < 0x20) | (byte > 0x7e) | (byte == '"') | (byte == '\\'));
+  }
+  return !odd;
+}
+
+/* writeAssignments(row, n, k, partition, sourceRows, offsets, timestamps, bytes, keyStarts, keyEnds, recordTimestamps,
+ *                  labels, distances, margins, scores, clusterTexts, clusterStarts, sourceText,
+ *                  out, size, outRow, outKeyStarts, outKeyEnds, outValueStarts, outValueEnds, outTimestamps)
+ * → the first row not written; the arena then ends where the last value does */
+static napi_value write_assignments(napi_env env, napi_callback_info info) {
+  Call call = begin(env, info);
+  size_t row = place(&call);
+  const size_t n = place(&call), k = place(&call), partition = place(&call);
+  const int32_t *source_rows = column(&call, napi_int32_array, n);
+  const double *offsets = column(&call, napi_float64_array, n);
+  const double *timestamps = column(&call, napi_float64_array, n);
+  const Bytes in = bytes(&call);
+  size_t records = 0;
+  napi_get_typedarray_info(env, call.arguments[call.next], NULL, &records, NULL, NULL, NULL);
+  const int32_t *key_starts = column(&call, napi_int32_array, 0);
+  const int32_t *key_ends = column(&call, napi_int32_array, records);
+  const double *record_timestamps = column(&call, napi_float64_array, records);
+  const int32_t *labels = column(&call, napi_int32_array, n);
+  const float *distances = column(&call, napi_float32_array, n);
+  const float *margins = column(&call, napi_float32_array, n);
+  const float *scores = column(&call, napi_float32_array, n);
+  const Bytes clusters = bytes(&call);
+  const int32_t *cluster_starts = column(&call, napi_int32_array, k + 1);
+  const Bytes source = bytes(&call);
+  const Bytes out = bytes(&call);
+  size_t size = place(&call), to = place(&call), capacity = 0;
+  napi_get_typedarray_info(env, call.arguments[call.next], NULL, &capacity, NULL, NULL, NULL);
+  int32_t *out_key_starts = column(&call, napi_int32_array, 0);
+  int32_t *out_key_ends = column(&call, napi_int32_array, capacity);
+  int32_t *out_value_starts = column(&call, napi_int32_array, capacity);
+  int32_t *out_value_ends = column(&call, napi_int32_array, capacity);
+  double *out_timestamps = column(&call, napi_float64_array, capacity);
+  if (call.refused) return NULL;
+  for (; row < n && to < capacity; row++, to++) {
+    const size_t from = (size_t)source_rows[row], label = (size_t)labels[row];
+    if (from >= records || label >= k || !within(cluster_starts[label], cluster_starts[label + 1], clusters.length)) break;
+    const int has_key = key_ends[from] >= 0;
+    if (has_key && !within(key_starts[from], key_ends[from], in.length)) break;
+    const uint8_t *key = in.at + (has_key ? key_starts[from] : 0);
+    const size_t key_length = has_key ? (size_t)(key_ends[from] - key_starts[from]) : 0;
+    const size_t cluster_length = (size_t)(cluster_starts[label + 1] - cluster_starts[label]);
+    if (size > out.length || out.length - size < 2 * key_length + cluster_length + source.length + FIXED_BYTES_MAX) break;
+    if (!is_plain_text(key, key_length) || !is_plain(distances[row]) || !is_plain(margins[row]) || !is_plain(scores[row])) break;
+    if (!is_whole(offsets[row]) || !is_whole(timestamps[row])) break;
+    uint8_t *at = out.at + size;
+    if (has_key) at = write_text(at, (const char *)key, key_length);
+    else at = write_integer(LITERAL(write_integer(at, partition), ":"), (uint64_t)offsets[row]);
+    out_timestamps[to] = record_timestamps[from];
+    out_key_starts[to] = (int32_t)size;
+    out_key_ends[to] = out_value_starts[to] = (int32_t)(at - out.at);
+    at = LITERAL(at, "{\"key\":");
+    if (has_key) at = LITERAL(write_text(LITERAL(at, "\""), (const char *)key, key_length), "\"");
+    else at = LITERAL(at, "null");
+    at = write_text(at, (const char *)clusters.at + cluster_starts[label], cluster_length);
+    at = write_float32(at, distances[row]);
+    at = write_float32(LITERAL(at, ",\"margin\":"), margins[row]);
+    at = write_float32(LITERAL(at, ",\"outlierScore\":"), scores[row]);
+    at = write_text(at, (const char *)source.at, source.length);
+    at = write_integer(at, (uint64_t)offsets[row]);
+    at = write_integer(LITERAL(at, ",\"timestamp\":"), (uint64_t)timestamps[row]);
+    *at++ = '}';
+    size = (size_t)(at - out.at);
+    out_value_ends[to] = (int32_t)size;
+  }
+  return answer(&call, row);
+}
+
+/* ---- record batches ----------------------------------------------------------------------------------------------------- */
+
+/* A zigzag varint of at most `longest` bytes. @returns where it ends, NULL when it is cut or too long. */
+static const uint8_t *read_varint(const uint8_t *at, const uint8_t *end, int longest, int64_t *value) {
+  uint64_t bits = 0;
+  for (int i = 0; i < longest && at < end; i++) {
+    const uint8_t byte = *at++;
+    bits |= (uint64_t)(byte & 127) << (7 * i);
+    if (byte < 128) {
+      *value = (int64_t)(bits >> 1) ^ -(int64_t)(bits & 1);
+      return at;
+    }
+  }
+  return NULL;
+}
+
+/* Longer ones may not fit into 32 bits: TypeScript judges those. */
+#define VARINT_LONGEST 4
+#define VARLONG_LONGEST 7
+
+/* readRecords(bytes, end, rowsMax, fromOffset, baseOffset, baseTimestamp, logAppendTime, state,
+ *             keyStarts, keyEnds, valueStarts, valueEnds, timestamps, offsets); state is [at, left, rows], moved on */
+static napi_value read_records(napi_env env, napi_callback_info info) {
+  Call call = begin(env, info);
+  const Bytes in = bytes(&call);
+  const size_t end = place(&call), rows_max = place(&call);
+  const double from_offset = number(&call), base_offset = number(&call), base_timestamp = number(&call);
+  const double log_append_time = number(&call);
+  double *state = column(&call, napi_float64_array, 3);
+  size_t capacity = 0;
+  napi_get_typedarray_info(env, call.arguments[call.next], NULL, &capacity, NULL, NULL, NULL);
+  int32_t *key_starts = column(&call, napi_int32_array, 0);
+  int32_t *key_ends = column(&call, napi_int32_array, capacity);
+  int32_t *value_starts = column(&call, napi_int32_array, capacity);
+  int32_t *value_ends = column(&call, napi_int32_array, capacity);
+  double *timestamps = column(&call, napi_float64_array, capacity);
+  double *offsets = column(&call, napi_float64_array, capacity);
+  if (!call.refused && (end > in.length || state[0] > (double)end)) refuse(&call, "the batch ends beyond its bytes");
+  if (call.refused) return NULL;
+  const uint8_t *at = in.at + (size_t)state[0], *const last = in.at + end;
+  double left = state[1];
+  size_t row = (size_t)state[2];
+  while (left > 0 && row < rows_max && row < capacity) {
+    int64_t length, timestamp, offset, key_length, value_length;
+    const uint8_t *next = read_varint(at, last, VARINT_LONGEST, &length);
+    if (!next || length < 1 || length > last - next) break;
+    const uint8_t *const record_end = next + length;
+    next = read_varint(next + 1, record_end, VARLONG_LONGEST, &timestamp);
+    if (next) next = read_varint(next, record_end, VARINT_LONGEST, &offset);
+    if (next) next = read_varint(next, record_end, VARINT_LONGEST, &key_length);
+    if (!next || key_length > record_end - next) break;
+    const uint8_t *const key = next;
+    next = read_varint(key_length < 0 ? key : key + key_length, record_end, VARINT_LONGEST, &value_length);
+    if (!next || value_length > record_end - next) break;
+    const uint8_t *const value = next;
+    next = value_length < 0 ? value : value + value_length;
+    /* No headers, and nothing behind them. */
+    if (next + 1 != record_end || *next != 0) break;
+    if (base_offset + (double)offset >= from_offset) {
+      key_starts[row] = (int32_t)(key - in.at);
+      key_ends[row] = key_length < 0 ? -1 : (int32_t)(key + key_length - in.at);
+      value_starts[row] = (int32_t)(value - in.at);
+      value_ends[row] = value_length < 0 ? -1 : (int32_t)(value + value_length - in.at);
+      timestamps[row] = log_append_time < 0 ? base_timestamp + (double)timestamp : log_append_time;
+      offsets[row] = base_offset + (double)offset;
+      row += 1;
+    }
+    at = record_end;
+    left -= 1;
+  }
+  state[0] = (double)(at - in.at);
+  state[1] = left;
+  state[2] = (double)row;
+  return NULL;
+}
+
+static uint64_t zigzag(int64_t value) { return ((uint64_t)value << 1) ^ (uint64_t)(value >> 63); }
+
+static size_t varint_bytes(uint64_t bits) {
+  size_t count = 1;
+  while (bits > 127) {
+    bits >>= 7;
+    count += 1;
+  }
+  return count;
+}
+
+static uint8_t *write_varint(uint8_t *at, uint64_t bits) {
+  while (bits > 127) {
+    *at++ = (uint8_t)(bits | 128);
+    bits >>= 7;
+  }
+  *at++ = (uint8_t)bits;
+  return at;
+}
+
+/* A timestamp must be a whole number that a double holds exactly. */
+static int is_time(double value) {
+  return value >= -4503599627370496.0 && value <= 4503599627370496.0 && (double)(int64_t)value == value;
+}
+
+/* writeRecords(n, first, bytesMax, bytes, keyStarts, keyEnds, valueStarts, valueEnds, timestamps, out, state);
+ * state is [row, at, maxTimestamp], moved on */
+static napi_value write_records(napi_env env, napi_callback_info info) {
+  Call call = begin(env, info);
+  const size_t n = place(&call), first = place(&call), bytes_max = place(&call);
+  const Bytes in = bytes(&call);
+  const int32_t *key_starts = column(&call, napi_int32_array, n);
+  const int32_t *key_ends = column(&call, napi_int32_array, n);
+  const int32_t *value_starts = column(&call, napi_int32_array, n);
+  const int32_t *value_ends = column(&call, napi_int32_array, n);
+  const double *timestamps = column(&call, napi_float64_array, n);
+  const Bytes out = bytes(&call);
+  double *state = column(&call, napi_float64_array, 3);
+  if (call.refused) return NULL;
+  size_t row = (size_t)state[0], at = (size_t)state[1];
+  double max_timestamp = state[2];
+  const size_t limit = bytes_max < out.length ? bytes_max : out.length;
+  if (first >= n || !is_time(timestamps[first])) return NULL;
+  for (; row < n; row++) {
+    const int has_key = key_ends[row] >= 0, has_value = value_ends[row] >= 0;
+    if ((has_key && !within(key_starts[row], key_ends[row], in.length)) ||
+        (has_value && !within(value_starts[row], value_ends[row], in.length)) || !is_time(timestamps[row])) {
+      break;
+    }
+    const size_t key_length = has_key ? (size_t)(key_ends[row] - key_starts[row]) : 0;
+    const size_t value_length = has_value ? (size_t)(value_ends[row] - value_starts[row]) : 0;
+    const uint64_t key_bits = zigzag(has_key ? (int64_t)key_length : -1);
+    const uint64_t value_bits = zigzag(has_value ? (int64_t)value_length : -1);
+    const uint64_t timestamp = zigzag((int64_t)timestamps[row] - (int64_t)timestamps[first]);
+    const uint64_t offset = zigzag((int64_t)(row - first));
+    const size_t length = 1 + varint_bytes(timestamp) + varint_bytes(offset) + varint_bytes(key_bits) + key_length +
+                          varint_bytes(value_bits) + value_length + 1;
+    const uint64_t length_bits = zigzag((int64_t)length);
+    if (at > limit || varint_bytes(length_bits) + length > limit - at) break;
+    uint8_t *to = write_varint(out.at + at, length_bits);
+    *to++ = 0;
+    to = write_varint(write_varint(to, timestamp), offset);
+    to = write_varint(to, key_bits);
+    memcpy(to, in.at + (has_key ? key_starts[row] : 0), key_length);
+    to = write_varint(to + key_length, value_bits);
+    memcpy(to, in.at + (has_value ? value_starts[row] : 0), value_length);
+    to += value_length;
+    *to++ = 0;
+    at = (size_t)(to - out.at);
+    if (timestamps[row] > max_timestamp) max_timestamp = timestamps[row];
+  }
+  state[0] = (double)row;
+  state[1] = (double)at;
+  state[2] = max_timestamp;
+  return NULL;
+}
+
+NAPI_MODULE_INIT() {
+  const napi_property_descriptor functions[] = {
+      {"readFloat32Points", NULL, read_float32_points, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"writeAssignments", NULL, write_assignments, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"readRecords", NULL, read_records, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"writeRecords", NULL, write_records, NULL, NULL, NULL, napi_enumerable, NULL},
+  };
+  napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
+  return exports;
+}

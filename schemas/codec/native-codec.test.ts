@@ -1,0 +1,121 @@
+// Machine code and TypeScript give the same: for rows that the machine code takes, for those it leaves, and in any mixture.
+
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { AssignmentEncoder } from '../assignment-encoder.ts';
+import type { PointBatch } from '../point-batch.ts';
+import { PointDecoder, type PointDecoderOptions } from '../point-decoder.ts';
+import { type RecordBatch, RecordBatchBuilder } from '../record-batch.ts';
+import { nativeCodec } from './native-codec.ts';
+
+const codec = nativeCodec();
+const options: PointDecoderOptions = {
+  ...{ format: 'float32', bytesMax: 64, timestampSkewMsMax: 60_000 },
+};
+
+const float32 = fc
+  .integer({ min: -(2 ** 31), max: 2 ** 31 - 1 })
+  .map((bits) => new Float32Array(Int32Array.of(bits).buffer)[0]!);
+const finite = fc.oneof(
+  float32.filter(Number.isFinite),
+  fc.float({ noNaN: true, noDefaultInfinity: true }),
+  fc.float({ min: 0, max: 100, noNaN: true }),
+  fc.constantFrom(0, -0, 1, 10, 0.1, 1e-6, 999_999.94, 1e6, 99.999996, 1e-7).map(Math.fround),
+);
+const key = fc.option(
+  fc.oneof(
+    fc.nat(1_000).map((i) => Buffer.from(`key-${i}`)),
+    fc.string({ unit: 'binary' }).map((text) => Buffer.from(text)),
+    fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)),
+  ),
+);
+const time = fc.oneof(fc.constant(-1), fc.nat(), fc.integer({ min: 0, max: 2 ** 45 }));
+
+function recordsOf(rows: readonly { key: Buffer | null; time: number; value: Buffer }[]) {
+  const records = new RecordBatchBuilder();
+  for (const row of rows) records.append(row.time, row.key, row.value);
+  const offsets = Float64Array.from(rows, (_, row) => 2 ** 40 + row);
+  const nextOffset = 2 ** 40 + rows.length;
+  return Object.assign(records, { topic: 'points', partition: 3, offsets, nextOffset });
+}
+
+function columnsOf({ n, bytes, size, ...columns }: RecordBatchBuilder) {
+  const { keyStarts, keyEnds, valueStarts, valueEnds, timestamps } = columns;
+  const all = { keyStarts, keyEnds, valueStarts, valueEnds, timestamps };
+  return [
+    Buffer.from(bytes.subarray(0, size)).toString('latin1'),
+    ...Object.values(all).map((column) => [...column.subarray(0, n)]),
+  ];
+}
+
+describe.skipIf(codec === null)('the native codec (skipped where it is not built)', () => {
+  const row = fc.record({ key, time, value: fc.constant(Buffer.from('x')) });
+  const number = fc.oneof({ weight: 9, arbitrary: finite }, { weight: 1, arbitrary: float32 });
+
+  it('writes the same assignments into the same columns', () => {
+    const answer = fc.tuple(row, fc.nat(2), number, number, number, fc.tuple(time, fc.nat()));
+    fc.assert(
+      fc.property(fc.array(answer, { maxLength: 40 }), (answers) => {
+        const records = recordsOf(answers.map(([record]) => record));
+        const n = answers.length;
+        const points = {
+          ...{ partition: 3, n, dims: 1, features: [], values: new Float32Array(n) },
+          ...{ weights: new Float32Array(n), sourceRows: Int32Array.from(answers.keys()), records },
+          timestamps: Float64Array.from(answers, ([, , , , , [timestamp]]) => timestamp),
+          offsets: Float64Array.from(answers, ([, , , , , [, offset]]) => offset),
+          ...{ fromOffset: 0, nextOffset: n },
+        } satisfies PointBatch;
+        const columns = {
+          labels: Int32Array.from(answers, ([, label]) => label),
+          distances: Float32Array.from(answers, ([, , distance]) => distance),
+          margins: Float32Array.from(answers, ([, , , margin]) => margin),
+          outlierScores: Float32Array.from(answers, ([, , , , score]) => score),
+        };
+        const model = { version: '1.2.3', clusterIds: ['c0', 'c"1', 'c2'] };
+        const [native, plain] = [codec, null].map((by) => {
+          const out = new RecordBatchBuilder(2, 8);
+          out.append(5, Buffer.from('before'), null);
+          new AssignmentEncoder(model, by).encode(points, columns, out);
+          return columnsOf(out);
+        });
+        expect(native).toEqual(plain);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it('reads the same points, and rejects the same', () => {
+    const value = fc.oneof(
+      { weight: 8, arbitrary: fc.tuple(finite, finite, finite) },
+      { weight: 1, arbitrary: fc.array(float32, { maxLength: 20 }) },
+    );
+    const record = fc
+      .record({ key, time, value, cut: fc.constantFrom(0, 0, 0, 0, 0, 1) })
+      .map(({ cut, ...rest }) => {
+        const bytes = Buffer.from(Float32Array.from(rest.value).buffer);
+        return { ...rest, value: bytes.subarray(0, Math.max(0, bytes.length - cut)) };
+      });
+    fc.assert(
+      fc.property(fc.array(record, { maxLength: 40 }), (rows) => {
+        const [native, plain] = [codec, null].map((by) => decoded(recordsOf(rows), by));
+        expect(native).toEqual(plain);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  function decoded(records: RecordBatch, by: typeof codec) {
+    const decoder = new PointDecoder(options, by);
+    const { points, rejected } = decoder.decode(records, { dims: 3, features: [] });
+    const { n, values, weights, timestamps, offsets, sourceRows } = points;
+    const columns = [weights, timestamps, offsets, sourceRows];
+    return [
+      ...[n, rejected, [...values.subarray(0, n * 3)]],
+      ...columns.map((column) => [...column.subarray(0, n)]),
+    ];
+  }
+});
+
+it('takes columns of the right kind only', () => {
+  expect(() => codec?.readRecords(new Uint8Array(1), 2, 1, 0)).toThrow(/missing|beyond/);
+});
