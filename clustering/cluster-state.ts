@@ -126,12 +126,34 @@ export function decayCluster(cluster: ClusterState, decay: number): void {
   scaleInPlace(cluster.histogram, decay);
 }
 
+/** Distances that only matter when they are short are added up so many terms at a time. */
+const termsPerLook = 4;
+
 /** Squared distance of two points given in input units, in model space. */
 export function squaredDistance(a: Float64Array, b: Float64Array, scale: Float64Array): number {
   let square = 0;
   for (let d = 0; d < scale.length; d++) {
     const difference = (a[d]! - b[d]!) / scale[d]!;
     square += difference * difference;
+  }
+  return square;
+}
+
+/** The same where it is below the limit, and no less than the limit where it is not: terms only add. */
+export function squaredDistanceBelow(
+  a: Float64Array,
+  b: Float64Array,
+  scale: Float64Array,
+  limit: number,
+): number {
+  const dims = scale.length;
+  let square = 0;
+  for (let d = 0; d < dims; ) {
+    for (const end = Math.min(dims, d + termsPerLook); d < end; d++) {
+      const difference = (a[d]! - b[d]!) / scale[d]!;
+      square += difference * difference;
+    }
+    if (square >= limit) return square;
   }
   return square;
 }

@@ -26,6 +26,7 @@ import {
   type OnlineBasis,
   recentre,
   squaredDistance,
+  squaredDistanceBelow,
   sumSquaresAboutCentroid,
 } from './cluster-state.ts';
 import { binsPerOctave, distanceBin, distanceBins } from './distance-histogram.ts';
@@ -167,8 +168,9 @@ export function thinPool(state: LifecycleState): void {
 function sight({ basis, clusters, decaySince }: LifecycleState, candidate: Candidate): Sighting {
   let nearest = 0;
   let square = Infinity;
-  for (const [j, cluster] of clusters.entries()) {
-    const other = squaredDistance(candidate.point, cluster.centroid, basis.scale);
+  for (let j = 0; j < clusters.length; j++) {
+    const { centroid } = clusters[j]!;
+    const other = squaredDistanceBelow(candidate.point, centroid, basis.scale, square);
     if (other < square) {
       square = other;
       nearest = j;
@@ -194,11 +196,14 @@ interface Birth {
 
 function bestBirth({ basis }: LifecycleState, sightings: readonly Sighting[]): Birth | undefined {
   let best: Birth | undefined;
-  for (const [index, { candidate, square, longWeight }] of sightings.entries()) {
+  for (let index = 0; index < sightings.length; index++) {
+    const { candidate, square, longWeight } = sightings[index]!;
     let gain = longWeight * square;
-    for (const [i, other] of sightings.entries()) {
+    for (let i = 0; i < sightings.length; i++) {
       if (i === index) continue;
-      const to = squaredDistance(other.candidate.point, candidate.point, basis.scale);
+      const other = sightings[i]!;
+      const { point } = other.candidate;
+      const to = squaredDistanceBelow(point, candidate.point, basis.scale, other.square);
       if (to < other.square) gain += other.standsFor * (other.square - to);
     }
     if (gain > (best?.gain ?? 0)) best = { index, gain };
@@ -216,15 +221,17 @@ function cheapestDeath(state: LifecycleState, donor: number): Death | undefined 
   const { basis, clusters, clock } = state;
   const weights = lastingWeights(state);
   let best: Death | undefined;
-  for (const [slot, cluster] of clusters.entries()) {
-    if (slot === donor || cluster.restsUntil > clock) continue;
-    for (const [heir, other] of clusters.entries()) {
+  for (let slot = 0; slot < clusters.length; slot++) {
+    const { centroid, restsUntil } = clusters[slot]!;
+    if (slot === donor || restsUntil > clock) continue;
+    for (let heir = 0; heir < clusters.length; heir++) {
       if (heir === slot) continue;
-      const [a, b] = [weights[slot]!, weights[heir]!];
+      const a = weights[slot]!;
+      const b = weights[heir]!;
       // Of two that become one, the heavier keeps its name.
       if (a > b) continue;
       const shared = a + b > 0 ? (a * b) / (a + b) : 0;
-      const cost = shared * squaredDistance(cluster.centroid, other.centroid, basis.scale);
+      const cost = shared * squaredDistance(centroid, clusters[heir]!.centroid, basis.scale);
       if (best === undefined || cost < best.cost) best = { slot, heir, cost };
     }
   }
