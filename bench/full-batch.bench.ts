@@ -1,9 +1,18 @@
 // A whole fit from given seeds, on all cores: ours against the fastest of scikit-learn's two algorithms and FAISS, over the
 // same bytes. Ours and scikit-learn stop by the same tolerance or at the same number of iterations; FAISS, which has no
-// tolerance, makes as many iterations as ours did. All must end within 0.1 % of the same inertia, or the row says so.
+// tolerance, makes as many iterations as scikit-learn did. Where the peers are stopped by that number and not by the tolerance,
+// ours is stopped as soon as its inertia is no higher than the lowest of theirs: an iteration with momentum leads further. What
+// ours takes with every iteration Lloyd's own, as the peers' are, stands beside it. All must end within 0.1 % of the same
+// inertia, or the row says so.
 
 import { availableParallelism } from 'node:os';
-import { chooseKernels, type FullBatchFit, fitFullBatch } from '../clustering/index.ts';
+import {
+  chooseKernels,
+  type FullBatchFit,
+  type FullBatchOptions,
+  fitFullBatch,
+  fullBatchSteps,
+} from '../clustering/index.ts';
 import type { Bench, BenchRow } from './bench.ts';
 import { type FitProblem, type FitSample, FullBatchPeers } from './full-batch-peers.ts';
 import { withTemporaryFolder } from './paths.ts';
@@ -70,36 +79,68 @@ async function measureCase(
   });
 }
 
-/** Ours, then each peer that may still be the fastest, round after round. */
+interface Samples {
+  readonly ours: readonly FitSample[];
+  readonly lloydAlone: FitSample;
+  readonly peers: ReadonlyMap<string, readonly FitSample[]>;
+}
+
+/** Each peer that may still be the fastest, then ours, round after round. */
 async function takeTurns(
   problem: FitProblem,
   peers: FullBatchPeers,
   rounds: number,
-): Promise<Map<string, FitSample[]>> {
+): Promise<Samples> {
   let tasks = Object.keys(peers.names);
-  const samples = new Map<string, FitSample[]>();
+  const ours: FitSample[] = [];
+  const theirs = new Map<string, FitSample[]>(tasks.map((task) => [task, []]));
+  let { iterationsMax } = problem;
+  let iterationsOfPeers = iterationsMax;
   for (let round = 0; round < rounds; round++) {
-    const ours = await fitOurs(problem);
-    samples.set('ours', [...(samples.get('ours') ?? []), ours]);
     for (const task of tasks) {
-      const theirs = await peers.run(task, ours.iterations);
-      samples.set(task, [...(samples.get(task) ?? []), theirs]);
+      const sample = await peers.run(task, iterationsOfPeers);
+      theirs.get(task)!.push(sample);
+      if (task === 'sklearn-lloyd') iterationsOfPeers = sample.iterations;
     }
-    const seconds = (task: string): number => samples.get(task)!.at(-1)!.seconds;
-    const fastest = Math.min(...tasks.map(seconds));
-    if (round === 0) tasks = tasks.filter((task) => seconds(task) <= hopeless * fastest);
+    const seconds = (task: string): number => theirs.get(task)!.at(-1)!.seconds;
+    if (round === 0 && tasks.length > 0) {
+      const first = tasks.map((task) => theirs.get(task)![0]!);
+      const isCut = first.some(({ iterations }) => iterations === problem.iterationsMax);
+      if (isCut) iterationsMax = iterationsTo(Math.min(...first.map(inertiaOf)), problem);
+      const fastest = Math.min(...tasks.map(seconds));
+      tasks = tasks.filter((task) => seconds(task) <= hopeless * fastest);
+    }
+    ours.push(await fitOurs(problem, { iterationsMax }));
   }
-  return samples;
+  const lloydAlone = await fitOurs(problem, { momentum: false });
+  return { ours, lloydAlone, peers: theirs };
 }
 
-async function fitOurs(problem: FitProblem): Promise<FitSample> {
-  const { n, dims, k, values, threads, seeds } = problem;
+/** The fewest iterations with which ours ends at no more than this inertia, or as many as any may make. */
+function iterationsTo(inertia: number, problem: FitProblem): number {
+  for (const report of fullBatchSteps(optionsOf(problem))) {
+    if (report.inertia <= inertia) return report.iteration;
+  }
+  return problem.iterationsMax;
+}
+
+function inertiaOf({ inertia }: FitSample): number {
+  return inertia;
+}
+
+function optionsOf({ seeds, ...problem }: FitProblem): FullBatchOptions {
   const { kernels } = chooseKernels();
-  const initial = Float64Array.from(seeds);
+  return { ...problem, seed: 1, kernels, initial: Float64Array.from(seeds), nInit: 0 };
+}
+
+async function fitOurs(
+  problem: FitProblem,
+  how: Pick<FullBatchOptions, 'iterationsMax' | 'momentum'>,
+): Promise<FitSample> {
+  const options = { ...optionsOf(problem), ...how };
   let fit: FullBatchFit | undefined;
   const sample = await measured(() => {
-    const options = { values, n, dims, k, seed: 1, kernels, initial, nInit: 0, threads };
-    fit = fitFullBatch({ ...options, iterationsMax });
+    fit = fitFullBatch(options);
   });
   return { ...sample, inertia: fit!.inertia, iterations: fit!.iterations };
 }
@@ -108,33 +149,39 @@ function rowOf(
   name: string,
   { n, dims, k, threads }: FitProblem,
   { names }: FullBatchPeers,
-  samples: ReadonlyMap<string, FitSample[]>,
+  { ours, lloydAlone, peers }: Samples,
 ): BenchRow {
-  const secondsOf = (task: string): number => medianSample(samples.get(task)!).seconds;
-  const ours = samples.get('ours')!;
-  const seconds = secondsOf('ours');
+  const secondsOf = (task: string): number => medianSample(peers.get(task)!).seconds;
+  const { seconds, cpuSeconds } = medianSample(ours);
   const [fastest] = Object.keys(names).sort((a, b) => secondsOf(a) - secondsOf(b));
   const row = { case: name, n, d: dims, k };
   const more = {
     unit: 's',
     threads,
     iterations: ours[0]!.iterations,
-    cpuSeconds: rounded(medianSample(ours).cpuSeconds),
+    cpuSeconds: rounded(cpuSeconds),
+    's Lloyd alone': rounded(lloydAlone.seconds),
+    'iterations Lloyd alone': lloydAlone.iterations,
   };
   if (fastest === undefined) {
     const missing = { peer: 'missing: run bench/peers/install.sh', theirs: null, ratio: null };
     return { ...row, ...missing, ours: rounded(seconds), ...more };
   }
   const theirs = secondsOf(fastest);
-  const inertiaRatio = ours[0]!.inertia / samples.get(fastest)![0]!.inertia;
+  const inertias = Object.keys(names).map((task) => peers.get(task)![0]!.inertia);
+  const inertiaRatio = ours[0]!.inertia / Math.min(...inertias);
   const others = Object.keys(names).map((task) => [`s ${task}`, rounded(secondsOf(task))]);
   return {
     ...{ ...row, peer: names[fastest]!, ours: rounded(seconds), theirs: rounded(theirs) },
     ...{ ratio: rounded(theirs / seconds), ...more },
-    theirCpuSeconds: rounded(medianSample(samples.get(fastest)!).cpuSeconds),
-    theirIterations: samples.get(fastest)![0]!.iterations,
+    theirCpuSeconds: rounded(medianSample(peers.get(fastest)!).cpuSeconds),
+    theirIterations: peers.get(fastest)![0]!.iterations,
     ...Object.fromEntries(others),
     inertiaRatio: Number(inertiaRatio.toFixed(5)),
-    sameInertia: Math.max(inertiaRatio, 1 / inertiaRatio) <= inertiaTolerance ? 'yes' : 'no',
+    sameInertia: isSame(inertias.concat(ours[0]!.inertia)) ? 'yes' : 'no',
   };
+}
+
+function isSame(inertias: readonly number[]): boolean {
+  return Math.max(...inertias) <= inertiaTolerance * Math.min(...inertias);
 }
