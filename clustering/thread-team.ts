@@ -1,20 +1,27 @@
 // Threads that do a pass together: the calling thread and its workers take parts, one ticket each, until none is left. The
 // caller blocks until the pass is done, so that a fit is a plain function; a worker that is late finds no ticket of its pass.
 //
-//   control: [tickets end, next ticket, parts done, task, state of the team]
+//   control: [tickets end, next ticket, parts done, task, stopped, failed, whether it is at work: of each worker]
 //
 // Tickets count on over all passes. The caller writes everything a pass needs, then raises `end`; a worker that sees an old
 // `end` finds `next` at or past it. Who computes a part changes nothing in it.
+//
+// A blocked caller hears of no event, so one more thread (thread-watch.ts) watches for workers that die. Where one was at work, a
+// part may be half done, and the fit ends in an error; one that was not is missed by nobody.
 
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { RetriableError } from '../support/index.ts';
 import { PartWorker, type PassTask } from './fit-pass.ts';
 import type { FitState } from './fit-state.ts';
 import type { Kernels } from './kernels/kernels.ts';
 import { openBlocks, type PointSource } from './point-blocks.ts';
 
-const slots = { end: 0, next: 1, done: 2, task: 3, stopped: 4, failed: 5 } as const;
+const slots = { end: 0, next: 1, done: 2, task: 3, stopped: 4, failed: 5, working: 6 } as const;
+const failures = { none: 0, thrown: 1, lost: 2 } as const;
+/** How often a caller that waits looks for a failure. */
+const lookMs = 100;
 const tasks: readonly PassTask[] = ['begin', 'update', 'finish'];
 const messageBytesMax = 4096;
 
@@ -27,17 +34,28 @@ export interface TeamMember {
   /** Of the kernels to use. */
   readonly layout: string;
   readonly chunkRows: number;
+  /** 0 for the first thread beside the calling one. */
+  readonly worker: number;
+  /** Closes when the thread ends; held and nothing else. */
+  readonly life: MessagePort;
 }
 
-/** Beside this module where it is built; sources run in one thread. */
+/** What the thread that watches is started with: the other ends of the workers' ports. */
+export interface TeamWatch {
+  readonly control: Int32Array;
+  readonly lives: readonly MessagePort[];
+}
+
+/** Beside this module where they are built; sources run in one thread. */
 const workerPath = fileURLToPath(new URL('./full-batch-worker.js', import.meta.url));
+const watchPath = fileURLToPath(new URL('./thread-watch.js', import.meta.url));
 
 export function threadsAvailable(): boolean {
   return existsSync(workerPath);
 }
 
 export class ThreadTeam {
-  readonly #member: TeamMember;
+  readonly #member: Omit<TeamMember, 'worker' | 'life'>;
   readonly #parts: PartWorker;
   readonly #count: number;
 
@@ -48,13 +66,14 @@ export class ThreadTeam {
     kernels: Kernels,
     { threads, chunkRows }: { threads: number; chunkRows: number },
   ) {
-    const control = new Int32Array(new SharedArrayBuffer(Object.keys(slots).length * 4));
+    const control = new Int32Array(new SharedArrayBuffer((slots.working + threads - 1) * 4));
     const message = new Uint8Array(new SharedArrayBuffer(messageBytesMax));
     const { layout } = kernels;
     this.#member = { control, message, state, source, layout, chunkRows };
     this.#parts = new PartWorker(state, openBlocks(source), kernels, chunkRows);
     this.#count = state.parts;
-    for (let thread = 1; thread < threads; thread++) this.#start();
+    const lives = Array.from({ length: threads - 1 }, (_, worker) => this.#start(worker));
+    if (lives.length > 0) start(watchPath, { control, lives } satisfies TeamWatch, lives);
   }
 
   run(task: PassTask): void {
@@ -65,10 +84,11 @@ export class ThreadTeam {
     Atomics.notify(control, slots.end);
     takeParts(this.#member, this.#parts, end);
     for (let done = Atomics.load(control, slots.done); done !== end; ) {
-      Atomics.wait(control, slots.done, done);
+      if (Atomics.load(control, slots.failed) === failures.lost) throw lostThread();
+      Atomics.wait(control, slots.done, done, lookMs);
       done = Atomics.load(control, slots.done);
     }
-    if (Atomics.load(control, slots.failed) === 1) throw new Error(this.#failure());
+    if (Atomics.load(control, slots.failed) === failures.thrown) throw new Error(this.#failure());
   }
 
   stop(): void {
@@ -78,11 +98,11 @@ export class ThreadTeam {
     Atomics.notify(control, slots.end);
   }
 
-  #start(): void {
-    const worker = new Worker(workerPath, { workerData: this.#member });
-    // What happens in a part is reported through the message; a worker that cannot start leaves its parts to the others.
-    worker.on('error', () => {});
-    worker.unref();
+  /** @returns what closes when the thread ends */
+  #start(worker: number): MessagePort {
+    const { port1, port2 } = new MessageChannel();
+    start(workerPath, { ...this.#member, worker, life: port1 } satisfies TeamMember, [port1]);
+    return port2;
   }
 
   #failure(): string {
@@ -91,27 +111,56 @@ export class ThreadTeam {
   }
 }
 
+function start(path: string, workerData: unknown, ports: readonly MessagePort[]): void {
+  const worker = new Worker(path, { workerData, transferList: [...ports] });
+  // What happens in a part is reported through the message; a worker that cannot start leaves its parts to the others.
+  worker.on('error', () => {});
+  worker.unref();
+}
+
+function lostThread(): RetriableError {
+  return new RetriableError(
+    'A thread of the fit ended while it worked on a part of the points, and what it did is lost; start the fit again, with more memory if that is what it lacked.',
+  );
+}
+
+/** The life of the thread that watches the others: until all of them have ended. */
+export function watch({ control, lives }: TeamWatch): void {
+  for (const [worker, life] of lives.entries()) {
+    life.on('close', () => {
+      if (Atomics.load(control, slots.working + worker) === 0) return;
+      Atomics.store(control, slots.failed, failures.lost);
+    });
+    life.ref();
+  }
+}
+
 /** The life of a worker thread: a pass after the other until the team is stopped. */
 export function serve(member: TeamMember, kernels: Kernels): void {
-  const { control, message, state, source, chunkRows } = member;
+  const { control, message, state, source, chunkRows, worker } = member;
   const parts = new PartWorker(state, openBlocks(source), kernels, chunkRows);
-  for (let seen = 0; ; ) {
+  for (let seen = 0; ; Atomics.store(control, slots.working + worker, 0)) {
     Atomics.wait(control, slots.end, seen);
     seen = Atomics.load(control, slots.end);
     if (Atomics.load(control, slots.stopped) === 1) return;
+    Atomics.store(control, slots.working + worker, 1);
     try {
       takeParts(member, parts, seen);
     } catch (error) {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
       message.set(new TextEncoder().encode(text).subarray(0, messageBytesMax - 1));
-      Atomics.store(control, slots.failed, 1);
+      Atomics.store(control, slots.failed, failures.thrown);
       finishPart(control);
     }
   }
 }
 
 /** Works until the pass that ends before ticket `end` has no part left. */
-function takeParts({ control, state }: TeamMember, worker: PartWorker, end: number): void {
+function takeParts(
+  { control, state }: Pick<TeamMember, 'control' | 'state'>,
+  worker: PartWorker,
+  end: number,
+): void {
   let prepared = false;
   for (;;) {
     const ticket = Atomics.load(control, slots.next);
