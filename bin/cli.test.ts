@@ -15,7 +15,7 @@ afterEach(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const quick = ['--set', 'bootstrap.rows=100', '--set', 'retrain.interval.ms=0'];
+const quick = ['--set', 'bootstrap.rows=100', '--set', 'retrain.schedule=never'];
 
 async function startDev(
   dataDir: string,

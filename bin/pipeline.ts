@@ -23,8 +23,20 @@ export function pipelineOf(settings: SettingValues): Topology {
     bootstrap: { rows: settings['bootstrap.rows'], waitMs: settings['bootstrap.wait.ms'] },
     points: { format, bytesMax, timestampSkewMsMax },
     drift: { windowPoints: settings['drift.window.points'] },
+    retrain: retrainTriggersOf(settings),
     codeVersion: codeVersion(),
   });
+}
+
+function retrainTriggersOf(settings: SettingValues) {
+  const schedule = settings['retrain.schedule'];
+  const cooldownMs = settings['retrain.drift.cooldown.ms'];
+  const budgetPerDay = settings['retrain.drift.budget.per.day'];
+  return {
+    schedule: schedule === 'never' ? undefined : schedule,
+    everyPoints: settings['retrain.every.points'] || undefined,
+    onDrift: settings['retrain.on.drift'] ? { cooldownMs, budgetPerDay } : undefined,
+  };
 }
 
 /** What the half-life means, for the log at the start. */

@@ -1,9 +1,15 @@
-// The retrain job as a command (over Kafka) and as a schedule (inside `dev`).
+// The retrain job as a command (over Kafka); serve-retrains.ts runs it when it is asked for.
 
 import type { Broker } from '../broker/index.ts';
 import { kMaxDefault } from '../clustering/index.ts';
-import { type RetrainProgress, type RetrainReport, runRetrain } from '../jobs/index.ts';
-import { MeanstreamError, type Metrics } from '../support/index.ts';
+import {
+  type RetrainHooks,
+  type RetrainProgress,
+  type RetrainReport,
+  runRetrain,
+} from '../jobs/index.ts';
+import type { RetrainPhase } from '../schemas/index.ts';
+import type { Metrics } from '../support/index.ts';
 import type { CommandContext, SettingFlags } from './command-context.ts';
 import { requireTopics } from './deployment-topics.ts';
 import { headline } from './k-report/k-criteria.ts';
@@ -54,52 +60,30 @@ async function recommendedK(
   return report.k;
 }
 
-export interface ScheduleOptions {
-  readonly broker: Broker;
-  readonly metrics: Metrics;
-  readonly signal: AbortSignal;
-}
-
-/** Retrains every `retrain.interval.ms` until told to stop; a retrain that fails is logged, and the next is tried. */
-export async function retrainOnSchedule(
-  context: CommandContext,
-  { broker, metrics, signal }: ScheduleOptions,
-): Promise<void> {
-  const { clock, logger, settings } = context;
-  const intervalMs = settings['retrain.interval.ms'];
-  if (intervalMs === 0) return;
-  for (;;) {
-    await clock.sleep(intervalMs, signal);
-    if (signal.aborted) return;
-    try {
-      const report = await retrain(context, { broker, metrics, promote: true, reason: 'schedule' });
-      const { version, parent, points, promoted, durationMs } = report;
-      logger.info({ version, parent, points, promoted, durationMs }, reportText(report));
-    } catch (err) {
-      if (signal.aborted) return;
-      const code = err instanceof MeanstreamError ? err.code : undefined;
-      logger.warn({ err, code }, 'the scheduled retrain failed; the next one is tried in its turn');
-    }
-  }
-}
-
-interface RunOptions {
+export interface RunRetrainOptions {
   readonly broker: Broker;
   readonly metrics?: Metrics;
   readonly k?: number | undefined;
   readonly promote: boolean;
   readonly reason: string;
+  /** Default: this process. */
+  readonly requestedBy?: string;
   readonly onProgress?: (progress: RetrainProgress) => void;
+  readonly write?: RetrainHooks['write'];
+  readonly signal?: AbortSignal;
 }
 
-function retrain(context: CommandContext, options: RunOptions): Promise<RetrainReport> {
+export function retrain(
+  context: CommandContext,
+  options: RunRetrainOptions,
+): Promise<RetrainReport> {
   const { settings, clock, logger } = context;
   return runRetrain({
     ...options,
     group: settings['application.id'],
     seed: settings['model.seed'],
     scaling: settings['model.scaling'] !== 'none',
-    requestedBy: settings['group.instance.id'],
+    requestedBy: options.requestedBy ?? settings['group.instance.id'],
     codeVersion: codeVersion(),
     decode: pointDecoder(settings),
     clock,
@@ -108,16 +92,23 @@ function retrain(context: CommandContext, options: RunOptions): Promise<RetrainR
 }
 
 function progressText(progress: RetrainProgress): string {
-  if (progress.phase === 'replay') {
-    const { records, of } = progress;
-    return `replay ${progressBar(of === 0 ? 1 : records / of)}  ${thousands(records)} points`;
-  }
-  const { run, runs, iteration, inertia } = progress;
-  const what = run <= runs ? `run ${run} of ${runs}` : `swap ${run - runs}`;
-  return `fit  ${what}, iteration ${iteration}, inertia ${inertia.toPrecision(6)}`;
+  const { phase, share, text } = phaseOf(progress);
+  return share === null ? `${phase}  ${text}` : `${phase} ${progressBar(share)}  ${text}`;
 }
 
-function reportText(report: RetrainReport): string {
+/** How far a job is, for a terminal and for those who watch from elsewhere. */
+export function phaseOf(progress: RetrainProgress): RetrainPhase {
+  if (progress.phase === 'replay') {
+    const { phase, records, of } = progress;
+    return { phase, share: of === 0 ? 1 : records / of, text: `${thousands(records)} points` };
+  }
+  const { phase, run, runs, iteration, inertia } = progress;
+  const what = run <= runs ? `run ${run} of ${runs}` : `swap ${run - runs}`;
+  const text = `${what}, iteration ${iteration}, inertia ${inertia.toPrecision(6)}`;
+  return { phase, share: null, text };
+}
+
+export function reportText(report: RetrainReport): string {
   const { version, parent, points, inertia, parentInertia, promoted, durationMs } = report;
   const change = ((inertia / parentInertia - 1) * 100).toFixed(2);
   const fate = promoted ? 'promoted' : 'published as a candidate, not promoted';

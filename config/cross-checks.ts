@@ -1,6 +1,7 @@
 // What must hold between settings. Each rule names the setting to change first.
 
 import { existsSync } from 'node:fs';
+import { scheduleFault } from '../support/index.ts';
 import { halfLifeMsMax, halfLifeOf } from './half-life.ts';
 import type { LoadedSettings, SettingFault } from './loaded-settings.ts';
 import { type SettingKey, type SettingValues, settings } from './settings.ts';
@@ -59,9 +60,9 @@ const rules: readonly Rule[] = [
     problem: () => 'must be at most 36500 d',
   },
   {
-    key: 'retrain.interval.ms',
-    broken: (values) => values['retrain.interval.ms'] > 0 && values['retrain.interval.ms'] < 1_000,
-    problem: () => 'must be 0 (never) or at least 1000',
+    key: 'retrain.schedule',
+    broken: (values) => scheduleFaultIn(values) !== undefined,
+    problem: (values) => `must be a cron expression or never: ${scheduleFaultIn(values)}`,
   },
   {
     key: 'sasl.username',
@@ -96,6 +97,11 @@ export function crossChecks({ values, origins }: LoadedSettings): SettingFault[]
       origin: origins[rule.key],
       problem: rule.problem(values),
     }));
+}
+
+function scheduleFaultIn(values: SettingValues): string | undefined {
+  const schedule = values['retrain.schedule'];
+  return schedule === 'never' ? undefined : scheduleFault(schedule);
 }
 
 function isCosine(values: SettingValues): boolean {

@@ -186,7 +186,7 @@ test.each([
   ['model.dimensions', ['model.dimensions=3', 'model.features=a,b']],
   ['model.features', ['model.features=a,a']],
   ['bootstrap.rows', ['bootstrap.rows=7', 'model.k=8']],
-  ['retrain.interval.ms', ['retrain.interval.ms=5']],
+  ['retrain.schedule', ['retrain.schedule=nightly']],
   ['sasl.username', ['sasl.username=u']],
   ['ssl.ca.file', ['ssl.ca.file=/nowhere/ca.pem']],
 ])('%s is checked against the others', (key, flags) => {

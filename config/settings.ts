@@ -5,7 +5,15 @@
 
 import { hostname } from 'node:os';
 import { halfLifeForms, halfLifePattern } from './half-life.ts';
-import { choice, integer, list, milliseconds, type Setting, text } from './setting-types.ts';
+import {
+  boolean,
+  choice,
+  integer,
+  list,
+  milliseconds,
+  type Setting,
+  text,
+} from './setting-types.ts';
 
 const kafka = {
   'bootstrap.servers': list({
@@ -185,11 +193,35 @@ const model = {
     change: 'restart',
     says: 'Points in a window of the drift detectors; a window is compared with the first of its generation.',
   }),
-  'retrain.interval.ms': milliseconds({
+  'retrain.schedule': text({
+    default: 'never',
+    allowed: 'a cron expression such as 0 3 * * * (with seconds: 0 0 3 * * *), or never',
+    change: 'restart',
+    says: 'When a retrain is asked for, by UTC. Due times that nobody was there for are made up for by one. (`dev`: every five minutes, `*/5 * * * *`.)',
+  }),
+  'retrain.every.points': integer({
     default: 0,
     min: 0,
     change: 'restart',
-    says: 'How often `dev` retrains from the log and promotes the result; 0 is never (`dev`: 300000).',
+    says: 'After how many more records a retrain is asked for; 0 is never.',
+  }),
+  'retrain.on.drift': boolean({
+    default: false,
+    change: 'restart',
+    says: 'Whether a drift alarm asks for a retrain.',
+  }),
+  'retrain.drift.cooldown.ms': milliseconds({
+    default: 600_000,
+    min: 0,
+    change: 'restart',
+    says: 'A drift alarm asks for none so soon after the last request of any kind.',
+  }),
+  'retrain.drift.budget.per.day': integer({
+    default: 6,
+    min: 1,
+    max: 1_000,
+    change: 'restart',
+    says: 'Most retrains that drift asks for in 24 hours.',
   }),
 } satisfies Section;
 

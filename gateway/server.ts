@@ -25,6 +25,7 @@ import { metricsRoute } from './routes/metrics.ts';
 import { modelRoutes } from './routes/models.ts';
 import { observationRoutes } from './routes/observations.ts';
 import { pointsRoute } from './routes/points.ts';
+import { retrainRoutes } from './routes/retrains.ts';
 import { serveHttp } from './transport.ts';
 import type { RecentPairsOptions } from './views/recent-pairs.ts';
 import { type Status, statusOf } from './views/status-view.ts';
@@ -88,6 +89,8 @@ const requiredTopics = [
   topics.clusterEvents,
   topics.quality,
   topics.drift,
+  topics.modelCommands,
+  topics.retrains,
 ];
 
 export class Gateway {
@@ -182,8 +185,16 @@ export class Gateway {
   }
 
   async #serve(): Promise<TemplatedApp> {
-    const { clock, logger, metrics, allowedOrigins = [], points, recommendK } = this.#options;
-    const { models, assignments, drift, quality, events } = this.#views;
+    const {
+      broker,
+      clock,
+      logger,
+      metrics,
+      allowedOrigins = [],
+      points,
+      recommendK,
+    } = this.#options;
+    const { models, assignments, drift, quality, events, retrains } = this.#views;
     const limits = this.#limits;
     const status = () => this.status();
     const input: PointInputOptions = {
@@ -203,6 +214,7 @@ export class Gateway {
       ...upgradeRequiredRoutes(endpoints.map(({ path }) => path)),
       ...modelRoutes(models, events),
       ...aliasRoutes(models.registry, this.#commands),
+      ...retrainRoutes({ retrains, broker, clock }),
       ...observationRoutes({ drift, quality, models, status }),
       ...(recommendK === undefined
         ? []

@@ -21,7 +21,7 @@ import {
 import type { Model } from '../schemas/index.ts';
 import { type Clock, InvalidSettingError } from '../support/index.ts';
 import { ModelFollower } from './model-follower.ts';
-import { nextVersion, promoteVersion, publishVersion } from './publish-version.ts';
+import { nextVersion, releaseVersion } from './publish-version.ts';
 import { type DecodePoints, type PlannedRange, planRanges, pointsOf, recordsIn } from './replay.ts';
 
 /** Centroids in input units, and what the maker knows of them. */
@@ -84,8 +84,7 @@ export async function importModel(options: ImportOptions): Promise<ImportReport>
     const version =
       parent === undefined ? firstVersion : nextVersion(parent, given.k, follower.registry);
     const model = versionOf(options, seen, { version, parent, clusterIds, nextClusterNumber });
-    await publishVersion(broker, model);
-    if (options.promote) await promoteVersion({ ...options, follower, version });
+    await releaseVersion({ ...options, follower, model });
     return {
       ...{ version, parent: parent?.version ?? null, k: given.k, dimensions: given.dims },
       points: seen.points,

@@ -25,3 +25,10 @@ export {
   refit,
   runRetrain,
 } from './retrain.ts';
+export {
+  type RetrainHooks,
+  RetrainRunner,
+  type RetrainRunnerOptions,
+  type RunRetrainCommand,
+  retrainGroup,
+} from './retrain-runner.ts';

@@ -1,7 +1,7 @@
 // How a version that a job has made reaches the world: its number, the record on `models`, and the request for its promotion.
 
 import { randomUUID } from 'node:crypto';
-import type { Broker } from '../broker/index.ts';
+import type { Append, Broker } from '../broker/index.ts';
 import {
   encodeModel,
   encodeModelCommand,
@@ -17,38 +17,42 @@ import type { ModelRegistry } from '../state-stores/index.ts';
 import { type Clock, FatalError, RefusedError } from '../support/index.ts';
 import type { ModelFollower } from './model-follower.ts';
 
-export interface Promotion {
+export interface CommandOptions {
   readonly broker: Broker;
   readonly follower: ModelFollower;
-  readonly version: string;
+  readonly command: Omit<ModelCommand, 'id' | 'timestampMs'>;
+  readonly clock: Clock;
+  /** Default 30 s. */
+  readonly promotionWaitMsMax?: number | undefined;
+}
+
+export interface Release extends Omit<CommandOptions, 'command'> {
+  readonly model: Model;
+  /** Whether to ask for its promotion, and to wait for what the owner decides. */
+  readonly promote: boolean;
   readonly requestedBy: string;
   readonly reason: string;
-  readonly clock: Clock;
   /** Default 30 s; 0: nobody is there to obey yet, so the request is all. */
   readonly promotionWaitMsMax?: number | undefined;
+  /** How the version and the request reach the log. Default: one after the other. */
+  readonly write?: ((appends: readonly Append[]) => Promise<void>) | undefined;
 }
 
 const promotionWaitMsDefault = 30_000;
 
-/** Keeps the version for good: a candidate, until somebody promotes it. */
-export function publishVersion(broker: Broker, model: Model): Promise<void> {
-  const { version, createdAtMs } = model;
-  return append(broker, topics.models, modelKey(version), encodeModel(model), createdAtMs);
-}
-
 /**
- * Asks for the promotion of a published version and waits until the owner has made it current.
+ * Keeps the version for good: a candidate, or the next current model.
  * @throws RefusedError with the owner's reason, FatalError when nobody answers; then the request stands.
  */
-export async function promoteVersion(promotion: Promotion): Promise<void> {
-  const { version, requestedBy, reason } = promotion;
-  const command = { command: 'promote', version, requestedBy, reason } as const;
-  if (promotion.promotionWaitMsMax === 0) await requestOf({ ...promotion, command });
-  else await commandModel({ ...promotion, command });
-}
-
-export interface CommandOptions extends Omit<Promotion, 'version' | 'requestedBy' | 'reason'> {
-  readonly command: Omit<ModelCommand, 'id' | 'timestampMs'>;
+export async function releaseVersion(release: Release): Promise<void> {
+  const { broker, model, promote, requestedBy, reason, clock } = release;
+  const { version, createdAtMs } = model;
+  const { write = (appends) => writePlainly(broker, appends) } = release;
+  const published = append(topics.models, modelKey(version), encodeModel(model), createdAtMs);
+  if (!promote) return write([published]);
+  const command = requestOf({ command: 'promote', version, requestedBy, reason }, clock);
+  await write([published, appendOf(command)]);
+  if (release.promotionWaitMsMax !== 0) await decisionAbout(command, release);
 }
 
 /**
@@ -56,8 +60,16 @@ export interface CommandOptions extends Omit<Promotion, 'version' | 'requestedBy
  * @throws RefusedError with the owner's reason, FatalError when nobody answers; then the request stands.
  */
 export async function commandModel(options: CommandOptions): Promise<ModelDecision> {
+  const command = requestOf(options.command, options.clock);
+  await writePlainly(options.broker, [appendOf(command)]);
+  return decisionAbout(command, options);
+}
+
+async function decisionAbout(
+  command: ModelCommand,
+  options: Omit<CommandOptions, 'command'>,
+): Promise<ModelDecision> {
   const { follower, clock, promotionWaitMsMax: waitMs = promotionWaitMsDefault } = options;
-  const command = await requestOf(options);
   const answer = () =>
     follower.registry.decisions().find(({ commandId }) => commandId === command.id);
   const what = `${command.command} ${command.version ?? ''}`.trim();
@@ -73,12 +85,13 @@ export async function commandModel(options: CommandOptions): Promise<ModelDecisi
   throw new RefusedError(`"${what}" was refused: ${decision.refusal}.`, { ...decision });
 }
 
-async function requestOf({ broker, clock, command: asked }: CommandOptions): Promise<ModelCommand> {
-  const timestampMs = clock.nowMs();
-  const command: ModelCommand = { ...asked, id: randomUUID(), timestampMs };
+function requestOf(asked: CommandOptions['command'], clock: Clock): ModelCommand {
+  return { ...asked, id: randomUUID(), timestampMs: clock.nowMs() };
+}
+
+function appendOf(command: ModelCommand): Append {
   const key = new TextEncoder().encode('default');
-  await append(broker, topics.modelCommands, key, encodeModelCommand(command), timestampMs);
-  return command;
+  return append(topics.modelCommands, key, encodeModelCommand(command), command.timestampMs);
 }
 
 /** After all that are known: the registry must be up to date. */
@@ -86,18 +99,16 @@ export function nextVersion(parent: Model, k: number, registry: ModelRegistry): 
   return `${nextGeneration(parent, { ...parent, k }, registry.versions())}.0`;
 }
 
-async function append(
-  broker: Broker,
-  topic: string,
-  key: Uint8Array,
-  value: Uint8Array,
-  timestampMs: number,
-): Promise<void> {
+function append(topic: string, key: Uint8Array, value: Uint8Array, timestampMs: number): Append {
   const records = new RecordBatchBuilder(1, key.length + value.length);
   records.append(timestampMs, key, value);
+  return { topic, partition: 0, records };
+}
+
+async function writePlainly(broker: Broker, appends: readonly Append[]): Promise<void> {
   const writer = await broker.openWriter();
   try {
-    await writer.append([{ topic, partition: 0, records }]);
+    for (const one of appends) await writer.append([one]);
   } finally {
     await writer.close();
   }

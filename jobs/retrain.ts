@@ -8,7 +8,7 @@
 // 5. Publish under its version; when it is no worse (or nothing is there to compare with), command its promotion and wait
 //    until the owner has published it as current. Assign tasks take it with their next transaction.
 
-import type { Broker } from '../broker/index.ts';
+import type { Append, Broker } from '../broker/index.ts';
 import {
   Assigner,
   chooseKernels,
@@ -21,7 +21,7 @@ import type { Model, PointShape } from '../schemas/index.ts';
 import { type Clock, InvalidSettingError, type Logger, type Metrics } from '../support/index.ts';
 import { type Fit, type FitOutput, fitInWorker } from './fit.ts';
 import { ModelFollower } from './model-follower.ts';
-import { nextVersion, promoteVersion, publishVersion } from './publish-version.ts';
+import { nextVersion, releaseVersion } from './publish-version.ts';
 import {
   type DecodePoints,
   type PlannedRange,
@@ -50,7 +50,11 @@ export interface RetrainOptions {
   readonly metrics?: Metrics;
   readonly fit?: Fit | undefined;
   readonly onProgress?: (progress: RetrainProgress) => void;
-  readonly promotionWaitMsMax?: number;
+  readonly promotionWaitMsMax?: number | undefined;
+  /** How version and promotion reach the log; see publish-version.ts. */
+  readonly write?: ((appends: readonly Append[]) => Promise<void>) | undefined;
+  /** Aborted: nothing is published any more. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export type RetrainProgress =
@@ -119,9 +123,9 @@ async function retrain(
   // Both by the same arithmetic: rounding must not decide which is better.
   const inertia = inertiaUnder(model, points);
   const parentInertia = inertiaUnder({ ...parent, mean, scale, featureMeans }, points);
-  await publishVersion(broker, model);
   const promoted = options.promote && inertia <= parentInertia;
-  if (promoted) await promoteVersion({ ...options, follower, version });
+  options.signal?.throwIfAborted();
+  await releaseVersion({ ...options, follower, model, promote: promoted });
   const counts = { points: points.n, iterations: fit.iterations, idsKept };
   return { version, parent: parent.version, ranges, inertia, parentInertia, promoted, ...counts };
 }

@@ -27,6 +27,7 @@ import {
   decisionKey,
   decodeLearningMessage,
   decodeModelCommand,
+  decodeRetrainCommand,
   encodeClusterEvent,
   encodeModel,
   encodeModelDecision,
@@ -433,7 +434,10 @@ function decoded(value: Uint8Array | null, context: ProcessorContext): LearningM
 
 function commandIn(value: Uint8Array | null, context: ProcessorContext): ModelCommand | undefined {
   try {
-    if (value !== null) return decodeModelCommand(value);
+    // Requests for retrains are for whoever runs them.
+    if (value !== null && decodeRetrainCommand(value) === undefined) {
+      return decodeModelCommand(value);
+    }
   } catch (error) {
     if (!(error instanceof InvalidRecordError)) throw error;
     context.logger.warn({ err: error }, 'a model command cannot be read; it was left out');

@@ -6,4 +6,6 @@ export { DecodePoints, type DecodePointsOptions } from './decode-points.ts';
 export { DetectDrift, type DetectDriftOptions } from './detect-drift.ts';
 export { FoldCentroids, type FoldCentroidsOptions } from './fold-centroids.ts';
 export type { Processor, ProcessorContext, PunctuationKind } from './processor.ts';
-export { centroidsStore, driftStore } from './stores.ts';
+export { RequestRetrains } from './request-retrains.ts';
+export type { RetrainTriggerOptions } from './retrain-triggers.ts';
+export { centroidsStore, driftStore, retrainTriggersStore } from './stores.ts';

@@ -7,3 +7,6 @@ export const centroidsStore: StoreDefinition = { name: 'centroids', schemaVersio
 
 /** Of `detect-drift`: the open window and the reference. */
 export const driftStore: StoreDefinition = { name: 'drift', schemaVersion: 1 };
+
+/** Of `request-retrains`: what was asked for, and when. */
+export const retrainTriggersStore: StoreDefinition = { name: 'retrain-triggers', schemaVersion: 1 };

@@ -5,18 +5,21 @@
 import { readFileSync } from 'node:fs';
 import avsc from 'avsc';
 import { InvalidRecordError } from '../support/index.ts';
-import type {
-  BootstrapSample,
-  CentroidDelta,
-  ClusterEvent,
-  DriftReport,
-  LearningMessage,
-  ModelCommand,
-  ModelDecision,
-  QualitySummary,
+import {
+  type BootstrapSample,
+  type CentroidDelta,
+  type ClusterEvent,
+  type DriftReport,
+  type LearningMessage,
+  type ModelCommand,
+  type ModelDecision,
+  type QualitySummary,
+  type RetrainCommand,
+  retrainTriggers,
 } from './messages.ts';
 import type { Model } from './model.ts';
 import { bytesOf, numbersIn } from './number-arrays.ts';
+import type { RetrainState } from './retrain-state.ts';
 
 class Float64ArrayType extends avsc.types.LogicalType {
   protected override _fromValue(bytes: Buffer): Float64Array {
@@ -177,6 +180,35 @@ export function decodeModelCommand(bytes: Uint8Array): ModelCommand {
     throw invalidMessage(`A model command has no valid "${wrong.join('", "')}".`);
   }
   return command;
+}
+
+export function encodeRetrainCommand(command: RetrainCommand): Uint8Array {
+  return toJson(command);
+}
+
+/** @returns undefined for a command of another kind */
+export function decodeRetrainCommand(bytes: Uint8Array): RetrainCommand | undefined {
+  const command = fromJson<RetrainCommand>('command', bytes);
+  if (command.command !== 'retrain') return undefined;
+  const { trigger, k, requestedBy, reason, timestampMs } = command;
+  const fields: [keyof RetrainCommand, boolean][] = [
+    ['trigger', retrainTriggers.includes(trigger)],
+    ['k', k === undefined || (Number.isSafeInteger(k) && k >= 1)],
+    ['requestedBy', typeof requestedBy === 'string'],
+    ['reason', typeof reason === 'string'],
+    ['timestampMs', Number.isSafeInteger(timestampMs)],
+  ];
+  const wrong = fields.filter(([, valid]) => !valid).map(([field]) => field);
+  if (wrong.length === 0) return command;
+  throw invalidMessage(`A request for a retrain has no valid "${wrong.join('", "')}".`);
+}
+
+export function encodeRetrainState(state: RetrainState): Uint8Array {
+  return toJson(state);
+}
+
+export function decodeRetrainState(bytes: Uint8Array): RetrainState {
+  return fromJson('retrain state', bytes);
 }
 
 export function encodeClusterEvent(event: ClusterEvent): Uint8Array {

@@ -17,6 +17,8 @@ export {
   decodeModelCommand,
   decodeModelDecision,
   decodeQuality,
+  decodeRetrainCommand,
+  decodeRetrainState,
   encodeClusterEvent,
   encodeDrift,
   encodeLearningMessage,
@@ -24,6 +26,8 @@ export {
   encodeModelCommand,
   encodeModelDecision,
   encodeQuality,
+  encodeRetrainCommand,
+  encodeRetrainState,
   modelKey,
   modelRecordKind,
 } from './codecs.ts';
@@ -39,6 +43,8 @@ export type {
   ModelCommand,
   ModelDecision,
   QualitySummary,
+  RetrainCommand,
+  RetrainTrigger,
 } from './messages.ts';
 export {
   type ClusterLineage,
@@ -84,6 +90,7 @@ export {
   recordKey,
   recordValue,
 } from './record-batch.ts';
+export type { RetrainOutcome, RetrainPhase, RetrainState } from './retrain-state.ts';
 export {
   changelogTopic,
   type TopicName,

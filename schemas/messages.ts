@@ -72,6 +72,20 @@ export interface ModelCommand {
   readonly timestampMs: number;
 }
 
+export const retrainTriggers = ['schedule', 'points', 'drift', 'hand'] as const;
+export type RetrainTrigger = (typeof retrainTriggers)[number];
+
+/** On the same audit log: obeyed by whoever runs retrains, one at a time. */
+export interface RetrainCommand {
+  readonly command: 'retrain';
+  readonly trigger: RetrainTrigger;
+  /** Default: the current model's. */
+  readonly k?: number;
+  readonly requestedBy: string;
+  readonly reason: string;
+  readonly timestampMs: number;
+}
+
 /** What the owner of the model made of a command, or did by itself. Kept for good, numbered without gaps. */
 export interface ModelDecision {
   /** 1, 2, … */

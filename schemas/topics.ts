@@ -10,6 +10,7 @@ export const topics = {
   clusterEvents: 'cluster-events',
   quality: 'quality',
   drift: 'drift',
+  retrains: 'retrains',
 } as const;
 
 export type TopicName = (typeof topics)[keyof typeof topics];
@@ -52,6 +53,7 @@ export function topicSpecs(options: TopicOptions): TopicSpec[] {
     spec(topics.clusterEvents, 1, deleted),
     spec(topics.quality, 1, deleted),
     spec(topics.drift, 1, deleted),
+    spec(topics.retrains, 1, { 'cleanup.policy': 'compact,delete' }),
   ];
 }
 

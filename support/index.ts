@@ -33,3 +33,4 @@ export { type Logger, silentLogger } from './logger.ts';
 export { escapeMarkup } from './markup.ts';
 export { Metrics, type MetricValues, mergedMetrics } from './metrics.ts';
 export { Random } from './random.ts';
+export { nextDueMs, scheduleFault } from './schedule.ts';

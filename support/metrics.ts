@@ -122,6 +122,11 @@ export class Metrics {
   readonly retrainRuns = this.#counter('retrain_runs_total', 'Retrain jobs, by outcome.', [
     'outcome',
   ]);
+  readonly retrainRequests = this.#counter(
+    'retrain_requests_total',
+    'Retrains asked for, by what asked.',
+    ['trigger'],
+  );
   readonly retrainDuration = this.#gauge(
     'retrain_duration_seconds',
     'Duration of the last retrain.',

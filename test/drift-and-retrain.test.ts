@@ -44,7 +44,7 @@ async function get<T>(path: string): Promise<T> {
 
 describe('a retrain while points flow', () => {
   it('ends in a promoted version that every task takes up; nothing is lost, repeated or worse', async () => {
-    await start('retrain.interval.ms=3000');
+    await start('retrain.schedule=*/3 * * * * *');
     const stream = new HttpStream(url, new Mixture(mixture));
     const retrained = await eventually(
       'two promoted retrains',
@@ -88,7 +88,7 @@ function generationOf({ modelVersion }: Assignment): string {
 
 describe('the drift detectors', () => {
   it('stay quiet on a still stream and raise an alarm on a shifted one', async () => {
-    await start('retrain.interval.ms=0', 'drift.window.points=1000');
+    await start('retrain.schedule=never', 'drift.window.points=1000');
     const windows = async () => (await get<{ reports: DriftReport[] }>('/v1/drift')).reports;
     const still = new Mixture(mixture);
     while ((await windows()).length < 8) await postPoints(url, still, 500);

@@ -122,7 +122,7 @@ async function start(dataDir: string): Promise<{ dev: MeanstreamProcess; url: st
       'batch.rows.max=1024',
       'commit.interval.ms=20',
       'model.k=6',
-      'retrain.interval.ms=0',
+      'retrain.schedule=never',
     ].flatMap((set) => ['--set', set]),
   ]);
   const url = (await dev.waitFor(/dashboard\s+(http:\/\/\S+?)\/?\s/))[1]!;

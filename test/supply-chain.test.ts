@@ -31,6 +31,7 @@ const allowedDependencies = [
   'classic-level',
   'cli-table3',
   'commander',
+  'croner',
   'fflate',
   'kafkajs',
   'lz4-napi',

@@ -5,6 +5,7 @@ import type {
   DecodePointsOptions,
   DetectDriftOptions,
   FoldCentroidsOptions,
+  RetrainTriggerOptions,
 } from '../processors/index.ts';
 import {
   type HalfLife,
@@ -44,6 +45,8 @@ export interface ClusteringOptions {
     readonly timestampSkewMsMax?: number | undefined;
   };
   readonly drift?: { readonly windowPoints?: number | undefined } | undefined;
+  /** When retrains are asked for; default never, and then there is no task for it. */
+  readonly retrain?: RetrainTriggerOptions | undefined;
   readonly codeVersion: string;
 }
 
@@ -52,6 +55,8 @@ export interface CompiledClusteringOptions {
   readonly assign: AssignPointsOptions;
   readonly fold: FoldCentroidsOptions;
   readonly drift: DetectDriftOptions;
+  /** Undefined when nothing is to ask for retrains. */
+  readonly retrain: RetrainTriggerOptions | undefined;
 }
 
 const timestampSkewMsDefault = 3_600_000;
@@ -88,6 +93,9 @@ export function compileClusteringOptions(given: ClusteringOptions): CompiledClus
       codeVersion,
     },
     drift: drift?.windowPoints === undefined ? {} : { windowPoints: drift.windowPoints },
+    retrain: Object.values(given.retrain ?? {}).some((option) => option !== undefined)
+      ? given.retrain
+      : undefined,
   };
 }
 

@@ -4,6 +4,7 @@
 //                └──────► dead-letters
 //   centroid-deltas, model-commands ──► fold ──► models, cluster-events           one task per shard of centroids
 //   quality ──► detect-drift ──► drift
+//   drift, the clock ──► request-retrains ──► model-commands                     where a setting asks for retrains
 //   models ──► every process, as a table: assign takes the newest version with its next transaction
 
 import {
@@ -13,6 +14,8 @@ import {
   DetectDrift,
   driftStore,
   FoldCentroids,
+  RequestRetrains,
+  retrainTriggersStore,
 } from '../processors/index.ts';
 import { topics } from '../schemas/index.ts';
 import { ModelRegistry } from '../state-stores/index.ts';
@@ -21,7 +24,7 @@ import { Topology } from './topology.ts';
 
 export function clusteringTopology(given: ClusteringOptions): Topology {
   const options = compileClusteringOptions(given);
-  return new Topology()
+  const topology = new Topology()
     .globalStore('models', { topic: topics.models, create: () => new ModelRegistry() })
 
     .source('points', { topic: topics.points })
@@ -49,4 +52,17 @@ export function clusteringTopology(given: ClusteringOptions): Topology {
     })
     .store(driftStore, { usedBy: ['detect-drift'] })
     .sink('drift', { from: ['detect-drift'], topic: topics.drift });
+
+  const { retrain } = options;
+  if (retrain !== undefined) {
+    topology
+      .source('reports', { topic: topics.drift })
+      .processor('request-retrains', {
+        from: ['reports'],
+        create: () => new RequestRetrains(retrain),
+      })
+      .store(retrainTriggersStore, { usedBy: ['request-retrains'] })
+      .sink('model-commands', { from: ['request-retrains'], topic: topics.modelCommands });
+  }
+  return topology;
 }

@@ -6,7 +6,7 @@ import { example, openContext, withSettings } from '../command-context.ts';
 import type { DevFlags } from '../dev/run-dev.ts';
 import { listenForSignals } from '../shutdown.ts';
 
-const retrainIntervalMs = 300_000;
+const retrainSchedule = '*/5 * * * *';
 /** A demo that runs for days must not fill the disk: 256 MiB a partition are some millions of points. */
 const retentionBytes = 268_435_456;
 
@@ -33,7 +33,7 @@ async function dev(flags: DevFlags): Promise<void> {
     flags,
     named: { 'http.port': { flag: '--port', raw: flags.port } },
     defaults: {
-      'retrain.interval.ms': retrainIntervalMs,
+      'retrain.schedule': retrainSchedule,
       'topics.retention.bytes': retentionBytes,
       'state.dir': join(flags.dataDir, 'state'),
       'artifacts.location': join(flags.dataDir, 'artifacts'),

@@ -2,7 +2,9 @@
 
 import type { Command } from 'commander';
 import { example, openContext, quiet, withSettings } from '../command-context.ts';
+import { usageError } from '../exit-codes.ts';
 import type { RetrainFlags } from '../run-retrain.ts';
+import { listenForSignals } from '../shutdown.ts';
 
 export function addRetrain(program: Command): void {
   withSettings(program.command('retrain'))
@@ -13,18 +15,28 @@ export function addRetrain(program: Command): void {
     )
     .option('--seed <n>', 'of the fit (default: model.seed)')
     .option('--no-promote', 'publish a candidate only')
+    .option(
+      '--serve',
+      'stay, and run the retrains that schedule, points, drift and the API ask for',
+    )
     .option('--json', 'print the report as JSON')
     .addHelpText(
       'after',
       `
 Against Kafka, while points flow: the version is taken over between two transactions, nothing is lost or repeated.
-\`dev\` retrains by itself every retrain.interval.ms.
-${example('meanstream retrain --set bootstrap.servers=localhost:9092')}`,
+
+With --serve it waits for requests on model-commands instead: of retrain.schedule, retrain.every.points and retrain.on.drift, and of
+POST /v1/retrains. Any number of processes may serve; one works at a time, the next takes over. \`dev\` serves by itself.
+${example(
+  'meanstream retrain --set bootstrap.servers=localhost:9092',
+  'meanstream retrain --serve --set bootstrap.servers=localhost:9092',
+)}`,
     )
     .action(retrain);
 }
 
-async function retrain(flags: RetrainFlags): Promise<void> {
+async function retrain(flags: RetrainFlags & { readonly serve?: boolean }): Promise<void> {
+  if (flags.serve) return serve(flags);
   const context = openContext({
     command: 'retrain',
     flags,
@@ -36,4 +48,16 @@ async function retrain(flags: RetrainFlags): Promise<void> {
   });
   const { retrainOnce } = await import('../run-retrain.ts');
   await retrainOnce(context, flags);
+}
+
+async function serve(flags: RetrainFlags): Promise<void> {
+  if (flags.k !== undefined || flags.seed !== undefined || !flags.promote || flags.json) {
+    throw usageError(
+      '--serve takes what to do from the requests; leave --k, --seed, --no-promote and --json out.',
+    );
+  }
+  const context = openContext({ command: 'retrain', flags });
+  const shutdown = listenForSignals();
+  const { serveRetrains } = await import('../serve-retrains.ts');
+  process.exitCode = await serveRetrains(context, shutdown);
 }

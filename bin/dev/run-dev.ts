@@ -1,4 +1,4 @@
-// `meanstream dev` in one process: embedded log, tasks, gateway, dashboard, a demo and a retrain schedule.
+// `meanstream dev` in one process: embedded log, tasks, gateway, dashboard, a demo, and whoever runs retrains.
 // Starts in the order in which each needs the other, stops in the reverse one, so that what is in hand is committed.
 
 import { join } from 'node:path';
@@ -11,9 +11,9 @@ import { gatewayOf } from '../gateway-of.ts';
 import { openEmbedded } from '../open-broker.ts';
 import { pipelineOf } from '../pipeline.ts';
 import { productTopics } from '../product-topics.ts';
-import { retrainOnSchedule } from '../run-retrain.ts';
 import { runtimeHealth } from '../runtime-health.ts';
 import { runtimeOf } from '../runtime-of.ts';
+import { retrainRunnerOf } from '../serve-retrains.ts';
 import { aborted, type Shutdown } from '../shutdown.ts';
 import { boxed } from '../terminal.ts';
 import { streamDemo } from './demo-stream.ts';
@@ -74,13 +74,15 @@ async function startAll(
   stops.push(() => runtime.stop());
   await runtime.start();
   const stopMeasuring = measureEventLoopLag(metrics, clock);
-  const working = [retrainOnSchedule(context, { broker, metrics, signal })];
+  const runner = await retrainRunnerOf(context, { broker, metrics });
+  const working: Promise<void>[] = [];
   if (demo) {
     const streaming = streamDemo(context, { broker, rate: demoRate, signal });
     working.push(streaming.catch((err) => logger.error({ err }, 'the demo has stopped')));
   }
   stops.push(async () => {
     stopMeasuring();
+    await runner.stop();
     await Promise.all(working);
   });
   return { url };

@@ -4,7 +4,7 @@
 //   changelogs, local state   hold the centroids, and up to which offset they have taken in their input
 //   centroid-deltas           would be folded once more, beside those of the same points read again
 //   models                    a first model is made from points only where there is none
-//   model-commands            promote versions that would be gone, for which the fold would wait for ever
+//   model-commands, retrains  promote versions that would be gone, for which the fold would wait for ever
 //   cluster-events, quality, drift   speak of versions and clusters whose names are given anew
 //
 // Positions of `produce` are kept as points are: a file that is half in goes on where it was.
@@ -12,6 +12,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Broker, CommittedOffset, TopicDescription } from '../../broker/index.ts';
+import { retrainGroup } from '../../jobs/index.ts';
 import { type TopicName, type TopicSpec, topics } from '../../schemas/index.ts';
 import type { SubTopology } from '../../topology/index.ts';
 import type { CommandContext } from '../command-context.ts';
@@ -34,7 +35,7 @@ export interface ResetPlan {
   /** To delete, as they are made again. */
   readonly topics: readonly TopicSpec[];
   readonly folders: readonly string[];
-  /** Of the tasks: whoever still writes with one is fenced. */
+  /** Of the tasks and of who runs retrains: whoever still writes with one is fenced. */
   readonly transactionalIds: readonly string[];
   readonly rows: readonly ResetRow[];
 }
@@ -52,6 +53,7 @@ const kinds: Readonly<Record<TopicName, Kind>> = {
   [topics.clusterEvents]: 'learned',
   [topics.quality]: 'learned',
   [topics.drift]: 'learned',
+  [topics.retrains]: 'learned',
 };
 
 export async function planReset(
@@ -82,7 +84,7 @@ export async function planReset(
     hasOffsets: committed.length > 0,
     topics: deleted.map((spec) => asItWas(spec, found.get(spec.name)!)),
     folders: folders.filter((folder) => existsSync(folder)),
-    transactionalIds: transactionalIdsOf(group, pieces, found),
+    transactionalIds: [...transactionalIdsOf(group, pieces, found), retrainGroup(group)],
     rows,
   };
 }

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Broker } from '../../broker/index.ts';
+import { retrainGroup } from '../../jobs/index.ts';
 import { DependencyDownError, MeanstreamError, RefusedError } from '../../support/index.ts';
 import type { CommandContext, SettingFlags } from '../command-context.ts';
 import { confirm } from '../confirm.ts';
@@ -76,10 +77,13 @@ function shown({ rows }: ResetPlan, where: string): string {
 }
 
 async function refuseWhileAlive({ group }: ResetPlan, broker: Broker): Promise<void> {
-  const members = await broker.groupMembers(group);
+  const counts = await Promise.all(
+    [group, retrainGroup(group)].map((id) => broker.groupMembers(id)),
+  );
+  const members = counts.reduce((sum, count) => sum + count, 0);
   if (members === 0) return;
   throw new RefusedError(
-    `Group ${group} has ${members} live ${members === 1 ? 'member' : 'members'}; stop the processors first (one that was killed counts until session.timeout.ms has passed). Nothing was changed.`,
+    `Group ${group} has ${members} live ${members === 1 ? 'member' : 'members'}; stop the processors and whoever runs retrains first (one that was killed counts until session.timeout.ms has passed). Nothing was changed.`,
     { group, members },
   );
 }
@@ -108,6 +112,7 @@ async function carryOut(plan: ResetPlan, broker: Broker): Promise<void> {
     for (const folder of plan.folders) await rm(folder, { recursive: true });
     await broker.deleteTopics(plan.topics.map(({ name }) => name));
     await broker.deleteOffsets(plan.group);
+    await broker.deleteOffsets(retrainGroup(plan.group));
     await broker.createTopics(plan.topics);
   } catch (cause) {
     const { code, message } =

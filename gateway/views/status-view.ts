@@ -1,17 +1,19 @@
 // What is going on, as one value: for the page once a second and for GET /v1/status. Everything in it comes from views.
 
-import type { ClusterEvent, DriftReport } from '../../schemas/index.ts';
+import type { ClusterEvent, DriftReport, RetrainState } from '../../schemas/index.ts';
 import type { Clock } from '../../support/index.ts';
 import type { HealthReport } from '../health.ts';
 import type { Lag, LagView } from './lag-view.ts';
 import { clustersOf, type ModelsView, modelSummary } from './models-view.ts';
 import type { RecentView } from './recent-view.ts';
+import type { RetrainsView } from './retrains-view.ts';
 import type { Throughput } from './throughput.ts';
 
 export interface StatusSources {
   readonly models: ModelsView;
   readonly drift: RecentView<DriftReport>;
   readonly events: RecentView<ClusterEvent>;
+  readonly retrains: RetrainsView;
   readonly throughput: Throughput;
   readonly lag: LagView;
   readonly health: () => HealthReport;
@@ -37,6 +39,8 @@ export interface Status {
   readonly lag: (Lag & { readonly seconds: number | null }) | null;
   readonly drift: readonly DriftReport[];
   readonly events: readonly ClusterEvent[];
+  /** The newest that was asked for. */
+  readonly retrain: RetrainState | null;
 }
 
 export interface StatusCluster {
@@ -75,6 +79,7 @@ export function statusOf(sources: StatusSources): Status {
     lag: lagOf(sources),
     drift: drift.messages().slice(-driftReportsMax),
     events: events.messages().slice(-eventsMax),
+    retrain: sources.retrains.latest() ?? null,
   };
 }
 

@@ -23,6 +23,7 @@ import { MapView } from './map-view.ts';
 import { ModelsView } from './models-view.ts';
 import type { RecentPairsOptions } from './recent-pairs.ts';
 import { RecentView } from './recent-view.ts';
+import { RetrainsView } from './retrains-view.ts';
 import { Throughput } from './throughput.ts';
 import { TopicTail } from './topic-tail.ts';
 
@@ -48,6 +49,7 @@ export class Views {
   readonly drift: RecentView<DriftReport>;
   readonly events: RecentView<ClusterEvent>;
   readonly quality: RecentView<QualitySummary>;
+  readonly retrains: RetrainsView;
   readonly lag: LagView;
   readonly map: MapView;
   readonly throughput: Throughput;
@@ -82,6 +84,10 @@ export class Views {
       messagesMax: summariesMax,
       decode: decodeQuality,
     });
+    this.retrains = new RetrainsView({
+      ...common,
+      onState: (retrain) => this.liveEvents.publish({ type: 'retrain', retrain }),
+    });
     this.lag = new LagView({ ...common, group: applicationId });
     this.throughput = new Throughput(clock);
     this.liveAssignments = new LiveAssignments(limits.frameRowsMax);
@@ -115,6 +121,7 @@ export class Views {
       this.drift.start(),
       this.events.start(),
       this.quality.start(),
+      this.retrains.start(),
       this.lag.start(),
     ]);
   }
@@ -150,6 +157,7 @@ export class Views {
       this.drift.stop(),
       this.events.stop(),
       this.quality.stop(),
+      this.retrains.stop(),
       this.lag.stop(),
     ]);
   }

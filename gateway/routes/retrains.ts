@@ -1,0 +1,105 @@
+// POST /v1/retrains asks for one; GET /v1/retrains and /v1/retrains/{id} say what became of those asked for. Who runs them
+// is another process, or this one: the request goes into the log, and so does what becomes of it.
+
+import type { Broker } from '../../broker/index.ts';
+import {
+  encodeRetrainCommand,
+  RecordBatchBuilder,
+  type RetrainCommand,
+  topics,
+} from '../../schemas/index.ts';
+import type { Clock } from '../../support/index.ts';
+import { type GatewayRequest, json, type Route } from '../http.ts';
+import { ProblemError } from '../problem.ts';
+import { type RetrainsView, requested } from '../views/retrains-view.ts';
+
+export interface RetrainRouteOptions {
+  readonly retrains: RetrainsView;
+  readonly broker: Broker;
+  readonly clock: Clock;
+}
+
+const path = '/v1/retrains';
+const fields = ['k', 'reason', 'requestedBy'];
+const textMax = 500;
+const kMax = 16_384;
+
+export function retrainRoutes({ retrains, broker, clock }: RetrainRouteOptions): Route[] {
+  return [
+    {
+      method: 'POST',
+      path,
+      handle: async (request) => {
+        const command = commandOf(request, clock.nowMs());
+        const offset = await ask(broker, command);
+        const response = json(retrains.get(String(offset)) ?? requested(offset, command), 202);
+        return { ...response, headers: { ...response.headers, location: `${path}/${offset}` } };
+      },
+    },
+    { method: 'GET', path, handle: () => json({ retrains: retrains.list() }) },
+    {
+      method: 'GET',
+      path: `${path}/{id}`,
+      handle: ({ params }) => {
+        const found = retrains.get(params.id!);
+        if (found !== undefined) return json(found);
+        throw new ProblemError(
+          'not-found',
+          `There is no retrain ${params.id}; GET ${path} lists what there is.`,
+        );
+      },
+    },
+  ];
+}
+
+/** @returns its offset on model-commands */
+async function ask(broker: Broker, command: RetrainCommand): Promise<number> {
+  const records = new RecordBatchBuilder();
+  const key = new TextEncoder().encode('default');
+  records.append(command.timestampMs, key, encodeRetrainCommand(command));
+  const writer = await broker.openWriter();
+  try {
+    const [at] = await writer.append([{ topic: topics.modelCommands, partition: 0, records }]);
+    return at!.baseOffset;
+  } finally {
+    await writer.close();
+  }
+}
+
+/** An empty body asks for a retrain as the current model is. */
+function commandOf({ body }: GatewayRequest, timestampMs: number): RetrainCommand {
+  const given = body.length === 0 ? {} : parsed(body);
+  const unknown = Object.keys(given).find((name) => !fields.includes(name));
+  if (unknown !== undefined)
+    throw refused(`${unknown} is not known; there are ${fields.join(', ')}`);
+  const { k, reason = 'POST /v1/retrains', requestedBy = 'gateway' } = given;
+  if (k !== undefined && !(Number.isInteger(k) && (k as number) >= 1 && (k as number) <= kMax)) {
+    throw refused(`k must be a whole number from 1 to ${kMax}`);
+  }
+  for (const [name, text] of Object.entries({ reason, requestedBy })) {
+    if (typeof text === 'string' && text.length <= textMax) continue;
+    throw refused(`${name} must be text of at most ${textMax} characters`);
+  }
+  return {
+    ...{ command: 'retrain', trigger: 'hand', timestampMs },
+    ...{ reason: reason as string, requestedBy: requestedBy as string },
+    ...(k !== undefined && { k: k as number }),
+  };
+}
+
+function parsed(body: Uint8Array): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder().decode(body));
+  } catch {
+    throw refused('the body is not JSON');
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    return value as Record<string, unknown>;
+  }
+  throw refused('the body is not a JSON object');
+}
+
+function refused(why: string): ProblemError {
+  return new ProblemError('invalid-request', `No retrain was asked for: ${why}.`);
+}

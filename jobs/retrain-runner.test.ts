@@ -1,0 +1,179 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { EmbeddedBroker } from '../broker/embedded/index.ts';
+import type { Append, Broker } from '../broker/index.ts';
+import {
+  decodeRetrainState,
+  encodeRetrainCommand,
+  RecordBatchBuilder,
+  type RetrainCommand,
+  type RetrainState,
+  topicSpecs,
+  topics,
+} from '../schemas/index.ts';
+import { InvalidSettingError, silentLogger, systemClock } from '../support/index.ts';
+import { dumpTopic } from '../test/support/dump-topic.ts';
+import { eventually } from '../test/support/meanstream-process.ts';
+import { RetrainRunner, type RunRetrainCommand } from './retrain-runner.ts';
+
+const instance = { application: 'test', sessionTimeoutMs: 10_000 };
+const plain = { clock: systemClock, logger: silentLogger };
+let folder: string;
+let broker: Broker;
+const runners: RetrainRunner[] = [];
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'meanstream-runner-'));
+  broker = new EmbeddedBroker({ dataDir: join(folder, 'log'), ...plain });
+  await broker.connect();
+  await broker.createTopics(
+    topicSpecs({ partitions: 1, replicationFactor: 1, pointsRetentionMs: -1 }),
+  );
+});
+afterEach(async () => {
+  for (const runner of runners.splice(0)) await runner.stop();
+  await broker.close();
+  await rm(folder, { recursive: true });
+});
+
+async function serve(instanceId: string, run: RunRetrainCommand): Promise<RetrainRunner> {
+  const runner = new RetrainRunner({ broker, ...instance, ...plain, instanceId, run });
+  runners.push(runner);
+  await runner.start();
+  return runner;
+}
+
+const utf8 = new TextEncoder();
+
+async function ask(...commands: Partial<RetrainCommand>[]): Promise<void> {
+  const records = new RecordBatchBuilder();
+  for (const given of commands) {
+    const by = { requestedBy: 'test', reason: 'test', timestampMs: 1 };
+    const command = { command: 'retrain', trigger: 'schedule', ...by, ...given } as const;
+    records.append(1, null, encodeRetrainCommand(command));
+  }
+  const writer = await broker.openWriter();
+  await writer.append([{ topic: topics.modelCommands, partition: 0, records }]);
+  await writer.close();
+}
+
+/** A version as a job would publish it, here only a name. */
+function published(name: string): Append {
+  const records = new RecordBatchBuilder();
+  records.append(1, utf8.encode(name), utf8.encode(name));
+  return { topic: topics.models, partition: 0, records };
+}
+
+const report = {
+  ...{ version: '1.1.0', parent: '1.0.0', points: 10, inertia: 1, parentInertia: 2 },
+  ...{ promoted: true, durationMs: 5, ranges: [], iterations: 1, idsKept: 1 },
+};
+
+async function states(): Promise<Map<string, RetrainState>> {
+  const records = await dumpTopic(broker, topics.retrains);
+  const all = records.map(({ value }) => decodeRetrainState(value!));
+  return new Map(all.map((state) => [state.id, state]));
+}
+
+const stateOf = async (id: string) => (await states()).get(id)?.state;
+const versions = async () =>
+  (await dumpTopic(broker, topics.models)).map(({ key }) => new TextDecoder().decode(key!));
+
+it('runs what is asked for, one after the other, and says what became of it', async () => {
+  let running = 0;
+  let together = 0;
+  await ask({ trigger: 'hand', k: 3 }, { trigger: 'hand' });
+  await serve('a', async ({ k }, { write, onProgress }) => {
+    running += 1;
+    together = Math.max(together, running);
+    onProgress({ phase: 'fit', share: null, text: 'run 1' });
+    await systemClock.sleep(20);
+    running -= 1;
+    if (k === 3) throw new InvalidSettingError('there are fewer points than that');
+    await write([published('1.1.0')]);
+    return report;
+  });
+  await eventually('the first has failed', async () => (await stateOf('0')) === 'failed');
+  await eventually('the second is done', async () => (await states()).get('1')?.report);
+  expect(together).toBe(1);
+  expect((await states()).get('0')!.error).toEqual({
+    code: 'MEANSTREAM_INVALID_SETTING',
+    detail: 'there are fewer points than that',
+  });
+  expect((await states()).get('1')).toMatchObject({
+    ...{ state: 'done', runner: 'a', report: { version: '1.1.0', promoted: true } },
+  });
+  expect(await versions()).toEqual(['1.1.0']);
+});
+
+it('runs one for many that nobody made by hand, and every one that somebody did', async () => {
+  await ask({}, { trigger: 'drift' }, { trigger: 'hand' }, {}, { trigger: 'points' }, { k: 9 });
+  const ran: (number | undefined)[] = [];
+  await serve('a', async ({ k }, { write }) => {
+    ran.push(k);
+    await write([]);
+    return report;
+  });
+  await eventually('all are answered', async () => (await stateOf('5')) === 'done');
+  const all = [...(await states()).values()].sort((a, b) => Number(a.id) - Number(b.id));
+  const said = all.map(({ state }) => state);
+  expect(said).toEqual(['skipped', 'skipped', 'done', 'skipped', 'done', 'done']);
+  expect(ran).toEqual([undefined, undefined, 9]);
+  expect(all[0]!.error?.code).toBe('MEANSTREAM_RETRAIN_COVERED');
+});
+
+it('gives a job that was interrupted to the next leader, and refuses what the old one still wants to publish', async () => {
+  await ask({ trigger: 'hand' });
+  let wakeUp = () => {};
+  const asleep = new Promise<void>((resolve) => {
+    wakeUp = resolve;
+  });
+  let late: Promise<unknown> | undefined;
+  const frozen = await serve('frozen', async (_, { write }) => {
+    await asleep;
+    late = write([published('by the frozen one')]);
+    await late;
+    return report;
+  });
+  await eventually('it runs', async () => (await stateOf('0')) === 'running');
+  // As when the group has given up a process that does not answer: another one opens the writer.
+  expect(frozen.isLeader).toBe(true);
+  const takenOver = await broker.openTransactionalWriter('test-retrains');
+  await takenOver.close();
+  wakeUp();
+  await eventually('it was refused', () => late !== undefined);
+  await expect(late).rejects.toMatchObject({ code: 'MEANSTREAM_TASK_MIGRATED' });
+  expect(await versions()).toEqual([]);
+  await frozen.stop();
+  await serve('next', async (_, { write }) => {
+    await write([published('by the next one')]);
+    return report;
+  });
+  await eventually('the next one has run it', async () => (await stateOf('0')) === 'done');
+  expect(await versions()).toEqual(['by the next one']);
+});
+
+it('has one leader of two, and the other goes on when it leaves', async () => {
+  const by: string[] = [];
+  const run =
+    (name: string): RunRetrainCommand =>
+    async (_, { write }) => {
+      by.push(name);
+      await write([]);
+      return report;
+    };
+  const both = [await serve('a', run('a')), await serve('b', run('b'))];
+  const leaders = () => both.filter(({ isLeader }) => isLeader);
+  await eventually('one leads', () => leaders().length === 1);
+  const [first] = leaders();
+  await ask({ trigger: 'hand' });
+  await eventually('it is done', async () => (await stateOf('0')) === 'done');
+  await first!.stop();
+  await eventually('the other leads', () => leaders()[0] !== first);
+  await ask({ trigger: 'hand' });
+  await eventually('it is done', async () => (await stateOf('1')) === 'done');
+  expect(new Set(by).size).toBe(2);
+  expect(by).toHaveLength(2);
+});

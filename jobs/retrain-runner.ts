@@ -1,0 +1,361 @@
+// Who runs the retrains that are asked for on `model-commands`: one process at a time, and one job at a time in it.
+//
+//   leader       the member of the group `<application>-retrains` that has the one partition of `model-commands`. Whoever takes
+//                over opens the group's transactional writer, and so fences the one before: what a leader that was frozen still
+//                wants to publish is refused
+//   once         the version, the request for its promotion, the state "done" and the offset of the request are one transaction.
+//                A leader that is killed leaves the request where it was, and the next one runs it; what was published is never
+//                published again
+//   together     a request that nobody made by hand is skipped when a later one waits: both ask for all points so far. So
+//                a schedule that is faster than its jobs makes no queue
+//
+// The state of a request is on `retrains`, by its id: the offset of the request.
+
+import type { Append, Broker, GroupMember, TransactionalWriter, Writer } from '../broker/index.ts';
+import {
+  decodeRetrainCommand,
+  encodeRetrainState,
+  type RecordBatch,
+  RecordBatchBuilder,
+  type RetrainCommand,
+  type RetrainPhase,
+  type RetrainState,
+  recordValue,
+  topics,
+} from '../schemas/index.ts';
+import {
+  type Clock,
+  InvalidRecordError,
+  type Logger,
+  MeanstreamError,
+  TaskMigratedError,
+} from '../support/index.ts';
+import type { RetrainReport } from './retrain.ts';
+
+export interface RetrainHooks {
+  /** Publishes what the job made, all or nothing. At most once a job. */
+  readonly write: (appends: readonly Append[]) => Promise<void>;
+  readonly onProgress: (phase: RetrainPhase) => void;
+  /** Aborted when another process leads now. */
+  readonly signal: AbortSignal;
+}
+
+export type RunRetrainCommand = (
+  command: RetrainCommand,
+  hooks: RetrainHooks,
+) => Promise<RetrainReport>;
+
+export interface RetrainRunnerOptions {
+  readonly broker: Broker;
+  /** The application id. */
+  readonly application: string;
+  readonly instanceId: string;
+  readonly sessionTimeoutMs: number;
+  readonly run: RunRetrainCommand;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+interface Request {
+  readonly offset: number;
+  readonly command: RetrainCommand;
+}
+
+const source = { topic: topics.modelCommands, partition: 0 } as const;
+const readOptions = { rowsMax: 1_000, waitMsMax: 500 } as const;
+const retryMs = 1_000;
+const progressEveryMs = 500;
+const requestsMax = 10_000;
+
+export function retrainGroup(application: string): string {
+  return `${application}-retrains`;
+}
+
+export class RetrainRunner {
+  readonly #options: RetrainRunnerOptions;
+  #member: GroupMember | undefined;
+  /** Of the present leadership; undefined while another process leads. */
+  #leading: AbortController | undefined;
+  #work: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  constructor(options: RetrainRunnerOptions) {
+    this.#options = options;
+  }
+
+  get isLeader(): boolean {
+    return this.#leading !== undefined;
+  }
+
+  async start(): Promise<void> {
+    const { broker, application, instanceId, sessionTimeoutMs } = this.#options;
+    this.#member = await broker.joinGroup({
+      group: retrainGroup(application),
+      ...{ instanceId, sessionTimeoutMs },
+      taskGroups: [{ id: 'retrains', topics: [source.topic] }],
+      onAssignment: (tasks) => this.#onAssignment(tasks.length > 0),
+    });
+  }
+
+  /** A job under way is dropped; whoever leads next runs it. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#leading?.abort();
+    this.#leading = undefined;
+    await this.#work;
+    await this.#member?.leave();
+  }
+
+  #onAssignment(leads: boolean): void {
+    if (leads === this.isLeader || this.#stopped) return;
+    if (!leads) {
+      this.#leading?.abort();
+      this.#leading = undefined;
+      return;
+    }
+    const leading = new AbortController();
+    this.#leading = leading;
+    this.#work = this.#work.then(() => this.#lead(leading.signal));
+  }
+
+  async #lead(signal: AbortSignal): Promise<void> {
+    const { clock, logger } = this.#options;
+    while (!signal.aborted) {
+      const leadership = new Leadership(this.#options, signal);
+      try {
+        await leadership.open();
+        await leadership.work();
+      } catch (err) {
+        if (signal.aborted) return;
+        const lost = err instanceof TaskMigratedError;
+        logger.warn({ err }, `retrains are interrupted${lost ? ': another process leads' : ''}`);
+        await clock.sleep(retryMs, signal);
+      } finally {
+        await leadership.close();
+      }
+    }
+  }
+}
+
+/** From taking over to losing it, or to a fault of the log. */
+class Leadership {
+  readonly #options: RetrainRunnerOptions;
+  readonly #signal: AbortSignal;
+  readonly #waiting: Request[] = [];
+  readonly #skipped: RetrainState[] = [];
+  #writer!: TransactionalWriter;
+  #progress!: Writer;
+
+  constructor(options: RetrainRunnerOptions, signal: AbortSignal) {
+    this.#options = options;
+    this.#signal = signal;
+  }
+
+  /** Fences whoever led before. */
+  async open(): Promise<void> {
+    const { broker, application } = this.#options;
+    this.#writer = await broker.openTransactionalWriter(retrainGroup(application));
+    this.#progress = await broker.openWriter();
+  }
+
+  async work(): Promise<void> {
+    const { broker, application } = this.#options;
+    const [committed] = await broker.committedOffsets(retrainGroup(application), [source]);
+    const [bounds] = await broker.listOffsets(source.topic);
+    const from = Math.max(committed?.offset ?? 0, bounds?.logStart ?? 0);
+    const reader = broker.openReader(source, from);
+    try {
+      while (!this.#signal.aborted) {
+        // What came while a job ran is all known before the next is chosen.
+        do this.#take(await reader.read(readOptions));
+        while (reader.position < reader.end && this.#waiting.length < requestsMax);
+        const next = this.#next();
+        if (next !== undefined) await this.#run(next);
+      }
+    } finally {
+      await reader.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#writer?.close();
+    await this.#progress?.close();
+  }
+
+  #take(batch: RecordBatch): void {
+    for (let row = 0; row < batch.n; row += 1) {
+      const command = this.#commandIn(recordValue(batch, row));
+      if (command !== undefined) this.#waiting.push({ offset: batch.offsets[row]!, command });
+    }
+  }
+
+  #commandIn(value: Uint8Array | null): RetrainCommand | undefined {
+    try {
+      return value === null ? undefined : decodeRetrainCommand(value);
+    } catch (error) {
+      if (!(error instanceof InvalidRecordError)) throw error;
+      return undefined;
+    }
+  }
+
+  /** The oldest that no later one covers. */
+  #next(): Request | undefined {
+    for (;;) {
+      const request = this.#waiting.shift();
+      if (request === undefined) return undefined;
+      const later = this.#waiting.find(({ command }) => command.k === request.command.k);
+      if (request.command.trigger === 'hand' || later === undefined) return request;
+      const error = {
+        code: 'MEANSTREAM_RETRAIN_COVERED',
+        detail: `Request ${later.offset} came before this one was begun and asks for the same.`,
+      };
+      this.#skipped.push(this.#stateOf(request, { state: 'skipped', error, endedAtMs: this.#now }));
+    }
+  }
+
+  async #run(request: Request): Promise<void> {
+    const { run, logger } = this.#options;
+    const startedAtMs = this.#now;
+    const running = { state: 'running', startedAtMs } as const;
+    const said = new Progress((progress) =>
+      this.#say(this.#stateOf(request, { ...running, progress })),
+    );
+    await said.now(null);
+    let appends: readonly Append[] = [];
+    let isWritten = false;
+    const finish = async (change: Partial<RetrainState>): Promise<void> => {
+      await said.end();
+      const ended = this.#stateOf(request, { ...running, endedAtMs: this.#now, ...change });
+      await this.#commit(request, appends, ended);
+      isWritten = true;
+    };
+    try {
+      const made = await run(request.command, {
+        signal: this.#signal,
+        onProgress: (phase) => said.maybe(phase, this.#options.clock.monotonicMs()),
+        write: async (given) => {
+          appends = given;
+          await finish({ state: 'done', progress: null });
+        },
+      });
+      const report = outcomeOf(made);
+      const done = this.#stateOf(request, {
+        ...running,
+        state: 'done',
+        endedAtMs: this.#now,
+        report,
+      });
+      if (isWritten) await this.#say(done);
+      else await finish({ state: 'done', report });
+      logger.info({ ...report, request: request.offset }, 'a retrain that was asked for is done');
+    } catch (err) {
+      if (this.#signal.aborted || isLost(err)) throw err;
+      logger.warn({ err, request: request.offset }, 'a retrain that was asked for has failed');
+      const isOurs = err instanceof MeanstreamError;
+      const code = isOurs ? err.code : 'MEANSTREAM_INTERNAL_ERROR';
+      const detail = isOurs ? err.message : 'It failed; the log of the service says why.';
+      const error = { code, detail };
+      if (!isWritten) await finish({ state: 'failed', error });
+      else
+        await this.#say(
+          this.#stateOf(request, { ...running, state: 'done', endedAtMs: this.#now, error }),
+        );
+    }
+  }
+
+  async #commit(
+    { offset }: Request,
+    appends: readonly Append[],
+    ended: RetrainState,
+  ): Promise<void> {
+    const { application } = this.#options;
+    const states = recordsOf([...this.#skipped, ended]);
+    await this.#writer.commit({
+      appends: [...appends, { topic: topics.retrains, partition: 0, records: states }],
+      group: retrainGroup(application),
+      offsets: [{ ...source, offset: offset + 1, metadata: '' }],
+    });
+    this.#skipped.length = 0;
+  }
+
+  async #say(state: RetrainState): Promise<void> {
+    const records = recordsOf([state]);
+    await this.#progress.append([{ topic: topics.retrains, partition: 0, records }]);
+  }
+
+  #stateOf({ offset, command }: Request, change: Partial<RetrainState>): RetrainState {
+    const { trigger, requestedBy, reason, timestampMs, k = null } = command;
+    return {
+      ...{ id: String(offset), state: 'requested', trigger, requestedBy, reason },
+      ...{ requestedAtMs: timestampMs, k, startedAtMs: null, endedAtMs: null },
+      runner: this.#options.instanceId,
+      ...{ progress: null, report: null, error: null },
+      ...change,
+    };
+  }
+
+  get #now(): number {
+    return this.#options.clock.nowMs();
+  }
+}
+
+/** Progress goes out now and then, one record at a time, and never after the end. */
+class Progress {
+  readonly #say: (phase: RetrainPhase | null) => Promise<void>;
+  #saying: Promise<void> = Promise.resolve();
+  #isBusy = false;
+  #saidMs = -Infinity;
+
+  constructor(say: (phase: RetrainPhase | null) => Promise<void>) {
+    this.#say = say;
+  }
+
+  now(phase: RetrainPhase | null): Promise<void> {
+    return this.#say(phase);
+  }
+
+  maybe(phase: RetrainPhase, monotonicMs: number): void {
+    if (this.#isBusy || monotonicMs - this.#saidMs < progressEveryMs) return;
+    this.#isBusy = true;
+    this.#saidMs = monotonicMs;
+    // A row that could not be said is followed by another one; a log that is gone shows at the commit.
+    this.#saying = this.#say(phase)
+      .catch(() => {})
+      .finally(() => {
+        this.#isBusy = false;
+      });
+  }
+
+  /** Once what is under way is written; nothing is said afterwards. */
+  async end(): Promise<void> {
+    this.#saidMs = Infinity;
+    await this.#saying;
+  }
+}
+
+function outcomeOf(report: RetrainReport): RetrainState['report'] {
+  const { version, parent, points, inertia, parentInertia, promoted, durationMs } = report;
+  return { version, parent, points, inertia, parentInertia, promoted, durationMs };
+}
+
+/** Another process leads, or nobody knows whether the commit is in the log: begin again at what is committed. */
+function isLost(err: unknown): boolean {
+  return (
+    err instanceof TaskMigratedError ||
+    (err instanceof MeanstreamError &&
+      [
+        'MEANSTREAM_COMMIT_OUTCOME_UNKNOWN',
+        'MEANSTREAM_RETRIABLE',
+        'MEANSTREAM_DEPENDENCY_DOWN',
+      ].includes(err.code))
+  );
+}
+
+function recordsOf(states: readonly RetrainState[]): RecordBatchBuilder {
+  const records = new RecordBatchBuilder();
+  for (const state of states) {
+    const key = new TextEncoder().encode(state.id);
+    records.append(state.endedAtMs ?? state.startedAtMs ?? 0, key, encodeRetrainState(state));
+  }
+  return records;
+}
