@@ -1,7 +1,7 @@
 // The pipeline as the settings ask for it.
 
 import { defaultHalfLife, memoryOf } from '../clustering/index.ts';
-import { halfLifeOf, type SettingValues } from '../config/index.ts';
+import { challengerOf, halfLifeOf, type SettingValues } from '../config/index.ts';
 import type { DecodePoints } from '../jobs/index.ts';
 import { PointDecoder, type PointDecoderOptions } from '../schemas/index.ts';
 import { clusteringTopology, type Topology } from '../topology/index.ts';
@@ -23,6 +23,10 @@ export function pipelineOf(settings: SettingValues): Topology {
     bootstrap: { rows: settings['bootstrap.rows'], waitMs: settings['bootstrap.wait.ms'] },
     points: { format, bytesMax, timestampSkewMsMax },
     drift: { windowPoints: settings['drift.window.points'] },
+    challengers: {
+      list: settings['challengers.list'].map((text) => challengerOf(text)!),
+      sampleEvery: settings['challengers.sample.every'],
+    },
     retrain: retrainTriggersOf(settings),
     codeVersion: codeVersion(),
   });

@@ -3,6 +3,7 @@
 import { Command, CommanderError } from 'commander';
 import { MeanstreamError } from '../support/index.ts';
 import { example } from './command-context.ts';
+import { addChallengers } from './commands/challengers.ts';
 import { addConfig } from './commands/config.ts';
 import { addDev } from './commands/dev.ts';
 import { addDoctor } from './commands/doctor.ts';
@@ -25,6 +26,7 @@ const commands = [
   addServices,
   addRetrain,
   addRecommendK,
+  addChallengers,
   addModels,
   addProduce,
   addTail,

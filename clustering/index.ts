@@ -5,6 +5,15 @@ export { adjustedRand } from './adjusted-rand.ts';
 export { type AssignableModel, Assigner } from './assigner.ts';
 export { type BootstrapOptions, bootstrapModel } from './bootstrap.ts';
 export {
+  ChallengerTrial,
+  type Contender,
+  type ContenderResult,
+  type TrialBlock,
+  type TrialRecords,
+  type TrialResult,
+  type TrialSetting,
+} from './challenger-trial.ts';
+export {
   addPoints,
   type ClusterMoments,
   type ClusterSummary,

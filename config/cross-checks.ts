@@ -2,6 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { scheduleFault } from '../support/index.ts';
+import { challengerForms, challengerOf, challengersMax } from './challengers.ts';
 import { halfLifeMsMax, halfLifeOf } from './half-life.ts';
 import type { LoadedSettings, SettingFault } from './loaded-settings.ts';
 import { type SettingKey, type SettingValues, settings } from './settings.ts';
@@ -58,6 +59,20 @@ const rules: readonly Rule[] = [
       return halfLife?.unit === 'ms' && halfLife.value > halfLifeMsMax;
     },
     problem: () => 'must be at most 36500 d',
+  },
+  {
+    key: 'challengers.list',
+    broken: (values) => values['challengers.list'].some((text) => challengerOf(text) === undefined),
+    problem: (values) => {
+      const wrong = values['challengers.list'].find((text) => challengerOf(text) === undefined);
+      return `has "${wrong}"; each must be ${challengerForms}`;
+    },
+  },
+  {
+    key: 'challengers.list',
+    broken: ({ 'challengers.list': given }) =>
+      given.length > challengersMax || new Set(given).size < given.length,
+    problem: () => `must be at most ${challengersMax}, each once`,
   },
   {
     key: 'retrain.schedule',

@@ -1,6 +1,7 @@
 // Settings: one table (settings.ts, read it first), a loader with origins, and the pages made from the table.
 // The only place that reads the process environment. Knows nothing of what the settings are for.
 
+export { type ChallengerSetting, challengerOf } from './challengers.ts';
 export { crashPointOfEnvironment } from './crash-point.ts';
 export { type EffectiveSetting, effectiveSettings } from './effective-settings.ts';
 export { type HalfLifeSetting, halfLifeOf } from './half-life.ts';

@@ -91,8 +91,9 @@ test('every key can be set by its environment variable', () => {
   for (const key of settingKeys) {
     const setting = settings[key];
     if (setting.secret) continue;
+    const items = key === 'challengers.list' ? 'k=9,half.life=5000 points' : 'a,b';
     const text = Array.isArray(setting.default)
-      ? 'a,b'
+      ? items
       : String(key === 'ssl.ca.file' ? written('ca.pem', '') : setting.default);
     const given = key === 'sasl.username' ? '' : text;
     expect(load({ environment: { [environmentName(key)]: given } }).origins[key]).toMatch(
@@ -187,6 +188,8 @@ test.each([
   ['model.features', ['model.features=a,a']],
   ['bootstrap.rows', ['bootstrap.rows=7', 'model.k=8']],
   ['retrain.schedule', ['retrain.schedule=nightly']],
+  ['challengers.list', ['challengers.list=k=9,half.life=auto']],
+  ['challengers.list', ['challengers.list=k=9,k=9']],
   ['sasl.username', ['sasl.username=u']],
   ['ssl.ca.file', ['ssl.ca.file=/nowhere/ca.pem']],
 ])('%s is checked against the others', (key, flags) => {

@@ -193,6 +193,18 @@ const model = {
     change: 'restart',
     says: 'Points in a window of the drift detectors; a window is compared with the first of its generation.',
   }),
+  'challengers.list': list({
+    default: [],
+    change: 'restart',
+    says: 'Models with other parameters to run beside the one in use, at most 8, such as `k=9` or `half.life=5000 points`; their comparison is on `challengers`. It begins anew when they change.',
+  }),
+  'challengers.sample.every': integer({
+    default: 10,
+    min: 1,
+    max: 1_000_000,
+    change: 'restart',
+    says: 'Challengers look at one point of so many, by its offset.',
+  }),
   'retrain.schedule': text({
     default: 'never',
     allowed: 'a cron expression such as 0 3 * * * (with seconds: 0 0 3 * * *), or never',

@@ -17,6 +17,7 @@ import { Router } from './router.ts';
 import { aliasRoutes } from './routes/aliases.ts';
 import { assignRoute } from './routes/assign.ts';
 import { assignmentRoute } from './routes/assignments.ts';
+import { challengersRoute } from './routes/challengers.ts';
 import { dashboardRoutes } from './routes/dashboard.ts';
 import { healthRoutes } from './routes/health.ts';
 import { kRecommendationRoutes } from './routes/k-recommendations.ts';
@@ -91,6 +92,7 @@ const requiredTopics = [
   topics.drift,
   topics.modelCommands,
   topics.retrains,
+  topics.challengers,
 ];
 
 export class Gateway {
@@ -194,7 +196,7 @@ export class Gateway {
       points,
       recommendK,
     } = this.#options;
-    const { models, assignments, drift, quality, events, retrains } = this.#views;
+    const { models, assignments, drift, quality, events, retrains, challengers } = this.#views;
     const limits = this.#limits;
     const status = () => this.status();
     const input: PointInputOptions = {
@@ -214,6 +216,7 @@ export class Gateway {
       ...upgradeRequiredRoutes(endpoints.map(({ path }) => path)),
       ...modelRoutes(models, events),
       ...aliasRoutes(models.registry, this.#commands),
+      challengersRoute(challengers),
       ...retrainRoutes({ retrains, broker, clock }),
       ...observationRoutes({ drift, quality, models, status }),
       ...(recommendK === undefined

@@ -26,6 +26,7 @@ import {
 } from '../schemas/index.ts';
 import type { ModelRegistry } from '../state-stores/index.ts';
 import { assert } from '../support/index.ts';
+import { PointSampler } from './point-sampler.ts';
 import type { Processor, ProcessorContext } from './processor.ts';
 
 export interface AssignPointsOptions {
@@ -35,6 +36,8 @@ export interface AssignPointsOptions {
   readonly missing: MissingPolicy;
   /** How far a timestamp may be ahead of this machine's clock before it counts as that far. */
   readonly timestampSkewMsMax: number;
+  /** Every so many offsets one point goes to `samples`; undefined: none. */
+  readonly sampleEvery?: number | undefined;
 }
 
 /** One transaction's work against one model version. */
@@ -59,9 +62,12 @@ export class AssignPoints implements Processor<PointBatch> {
   #inTransaction = false;
   #sampledTo = -1;
   readonly #options: AssignPointsOptions;
+  readonly #sampler: PointSampler | undefined;
 
   constructor(options: AssignPointsOptions) {
     this.#options = options;
+    const { sampleEvery } = options;
+    this.#sampler = sampleEvery === undefined ? undefined : new PointSampler(sampleEvery);
   }
 
   open(context: ProcessorContext): void {
@@ -86,8 +92,16 @@ export class AssignPoints implements Processor<PointBatch> {
     send({ kind: 'delta', ...about, ...work.delta.take() }, context);
     const summary = encodeQuality({ ...about, ...statistics });
     context.output(topics.quality).append(context.currentSystemTimeMs(), shard, summary);
+    this.#sendSample(context);
     const latencyMs = context.currentSystemTimeMs() - about.timestampMs;
     if (latencyMs >= 0) context.metrics.endToEndLatency.observe(latencyMs / 1000);
+  }
+
+  #sendSample(context: ProcessorContext): void {
+    const sample = this.#sampler?.take(context.partition);
+    if (sample === undefined) return;
+    const nowMs = context.currentSystemTimeMs();
+    context.output(topics.samples).append(nowMs, shard, encodeLearningMessage(sample));
   }
 
   #assign(work: Work, batch: PointBatch, context: ProcessorContext): void {
@@ -106,6 +120,7 @@ export class AssignPoints implements Processor<PointBatch> {
     const { points, labels, euclidean, partial } = assigner;
     delta.add(points, weights, labels, euclidean, offsets, n, timestamps, partial);
     quality.add(assigner, weights, offsets, n);
+    this.#sampler?.add(batch);
     if (this.#fromOffset < 0) this.#fromOffset = batch.fromOffset;
     this.#nextOffset = batch.nextOffset;
   }

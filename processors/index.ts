@@ -2,10 +2,15 @@
 // of brokers or threads.
 
 export { AssignPoints, type AssignPointsOptions } from './assign-points.ts';
+export {
+  type Challenger,
+  CompareChallengers,
+  type CompareChallengersOptions,
+} from './compare-challengers.ts';
 export { DecodePoints, type DecodePointsOptions } from './decode-points.ts';
 export { DetectDrift, type DetectDriftOptions } from './detect-drift.ts';
 export { FoldCentroids, type FoldCentroidsOptions } from './fold-centroids.ts';
 export type { Processor, ProcessorContext, PunctuationKind } from './processor.ts';
 export { RequestRetrains } from './request-retrains.ts';
 export type { RetrainTriggerOptions } from './retrain-triggers.ts';
-export { centroidsStore, driftStore, retrainTriggersStore } from './stores.ts';
+export { centroidsStore, challengersStore, driftStore, retrainTriggersStore } from './stores.ts';

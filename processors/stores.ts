@@ -10,3 +10,6 @@ export const driftStore: StoreDefinition = { name: 'drift', schemaVersion: 1 };
 
 /** Of `request-retrains`: what was asked for, and when. */
 export const retrainTriggersStore: StoreDefinition = { name: 'retrain-triggers', schemaVersion: 1 };
+
+/** Of `compare-challengers`: the models on trial, cluster by cluster, and their scores. */
+export const challengersStore: StoreDefinition = { name: 'challengers', schemaVersion: 1 };

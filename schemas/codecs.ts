@@ -8,6 +8,7 @@ import { InvalidRecordError } from '../support/index.ts';
 import {
   type BootstrapSample,
   type CentroidDelta,
+  type ChallengerReport,
   type ClusterEvent,
   type DriftReport,
   type LearningMessage,
@@ -201,6 +202,14 @@ export function decodeRetrainCommand(bytes: Uint8Array): RetrainCommand | undefi
   const wrong = fields.filter(([, valid]) => !valid).map(([field]) => field);
   if (wrong.length === 0) return command;
   throw invalidMessage(`A request for a retrain has no valid "${wrong.join('", "')}".`);
+}
+
+export function encodeChallengerReport(report: ChallengerReport): Uint8Array {
+  return toJson(report);
+}
+
+export function decodeChallengerReport(bytes: Uint8Array): ChallengerReport {
+  return fromJson('challenger report', bytes);
 }
 
 export function encodeRetrainState(state: RetrainState): Uint8Array {

@@ -10,6 +10,7 @@ export {
 export { type NativeCodec, nativeCodec } from './codec/native-codec.ts';
 export {
   decisionKey,
+  decodeChallengerReport,
   decodeClusterEvent,
   decodeDrift,
   decodeLearningMessage,
@@ -19,6 +20,7 @@ export {
   decodeQuality,
   decodeRetrainCommand,
   decodeRetrainState,
+  encodeChallengerReport,
   encodeClusterEvent,
   encodeDrift,
   encodeLearningMessage,
@@ -35,6 +37,8 @@ export type {
   Assignment,
   BootstrapSample,
   CentroidDelta,
+  ChallengerReport,
+  ChallengerResult,
   ClusterEvent,
   ClusterEventType,
   DriftReport,

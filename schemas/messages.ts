@@ -1,7 +1,7 @@
 // The messages between tasks, as the code sees them. Their Avro schemas stand beside this file (*.avsc, same names,
 // same fields); codecs.ts turns one into the other. Arrays of numbers travel as little-endian bytes.
 
-import type { Model, OffsetRange } from './model.ts';
+import type { HalfLife, Model, OffsetRange } from './model.ts';
 
 /** What one task learned from [fromOffset, nextOffset) of a partition against one model version. Adds up exactly. */
 export interface CentroidDelta {
@@ -151,6 +151,41 @@ export interface DriftReport {
   readonly level: 'none' | 'warning' | 'alarm';
   /** Detectors that fired, e.g. ["psi"]. */
   readonly detectors: readonly string[];
+}
+
+/** Models with other parameters beside the one in use, on a sample of the stream: how they do so far. */
+export interface ChallengerReport {
+  /** The model in use. */
+  readonly modelVersion: string;
+  readonly startedAtMs: number;
+  readonly timestampMs: number;
+  /** Points the comparison stands for, and those it has looked at. */
+  readonly points: number;
+  readonly sampled: number;
+  readonly blocks: number;
+  /** The first is the baseline: the parameters in use, learned from the same sample. */
+  readonly contenders: readonly ChallengerResult[];
+  /** Its name; the baseline's when nothing is surely better; null while it is too early to say. */
+  readonly recommended: string | null;
+  readonly reasons: readonly string[];
+}
+
+export interface ChallengerResult {
+  readonly name: string;
+  readonly k: number;
+  readonly halfLife: HalfLife;
+  readonly isBaseline: boolean;
+  /** Of points before they are learned, in the space of the trial. */
+  readonly meanSquaredDistance: number;
+  /** Against the baseline: -0.03 is three per cent less. */
+  readonly change: number;
+  /** Simplified: mean of (second - first) / second of the distances to the nearest two centroids. */
+  readonly silhouette: number;
+  readonly calinskiHarabasz: number | null;
+  readonly idStability: number;
+  readonly relocations: number;
+  /** That it is better than the baseline by the margin, 0…1. */
+  readonly confidence: number;
 }
 
 export type ClusterEventType = 'born' | 'died' | 'split' | 'merged' | 'moved' | 'remapped';

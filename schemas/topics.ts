@@ -11,6 +11,8 @@ export const topics = {
   quality: 'quality',
   drift: 'drift',
   retrains: 'retrains',
+  samples: 'samples',
+  challengers: 'challengers',
 } as const;
 
 export type TopicName = (typeof topics)[keyof typeof topics];
@@ -53,6 +55,8 @@ export function topicSpecs(options: TopicOptions): TopicSpec[] {
     spec(topics.clusterEvents, 1, deleted),
     spec(topics.quality, 1, deleted),
     spec(topics.drift, 1, deleted),
+    spec(topics.samples, 1, { ...deleted, ...large }),
+    spec(topics.challengers, 1, { 'cleanup.policy': 'compact,delete' }),
     spec(topics.retrains, 1, { 'cleanup.policy': 'compact,delete' }),
   ];
 }

@@ -2,6 +2,8 @@
 
 import type {
   AssignPointsOptions,
+  Challenger,
+  CompareChallengersOptions,
   DecodePointsOptions,
   DetectDriftOptions,
   FoldCentroidsOptions,
@@ -45,6 +47,10 @@ export interface ClusteringOptions {
     readonly timestampSkewMsMax?: number | undefined;
   };
   readonly drift?: { readonly windowPoints?: number | undefined } | undefined;
+  /** Models with other parameters to run beside the one in use, on every so many points; default none, and then there is no task for it. */
+  readonly challengers?:
+    | { readonly list: readonly Challenger[]; readonly sampleEvery: number }
+    | undefined;
   /** When retrains are asked for; default never, and then there is no task for it. */
   readonly retrain?: RetrainTriggerOptions | undefined;
   readonly codeVersion: string;
@@ -55,6 +61,8 @@ export interface CompiledClusteringOptions {
   readonly assign: AssignPointsOptions;
   readonly fold: FoldCentroidsOptions;
   readonly drift: DetectDriftOptions;
+  /** Undefined when there are no challengers. */
+  readonly challengers: CompareChallengersOptions | undefined;
   /** Undefined when nothing is to ask for retrains. */
   readonly retrain: RetrainTriggerOptions | undefined;
 }
@@ -72,6 +80,7 @@ export function compileClusteringOptions(given: ClusteringOptions): CompiledClus
   const features = model.features ?? [];
   const { metric = 'euclidean', missing = 'reject' } = model;
   const dimensions = model.dimensions ?? features.length;
+  const hasChallengers = (given.challengers?.list.length ?? 0) > 0;
   const decoder: PointDecoderOptions = {
     format: points.format,
     bytesMax: points.bytesMax,
@@ -79,7 +88,13 @@ export function compileClusteringOptions(given: ClusteringOptions): CompiledClus
   };
   return {
     decode: { decoder, dimensions, features, metric, missing },
-    assign: { k: model.k, metric, missing, timestampSkewMsMax: decoder.timestampSkewMsMax },
+    assign: {
+      k: model.k,
+      metric,
+      missing,
+      timestampSkewMsMax: decoder.timestampSkewMsMax,
+      sampleEvery: hasChallengers ? given.challengers!.sampleEvery : undefined,
+    },
     fold: {
       k: model.k,
       dimensions,
@@ -93,6 +108,13 @@ export function compileClusteringOptions(given: ClusteringOptions): CompiledClus
       codeVersion,
     },
     drift: drift?.windowPoints === undefined ? {} : { windowPoints: drift.windowPoints },
+    challengers: hasChallengers
+      ? {
+          challengers: given.challengers!.list,
+          scaling: model.scaling !== 'none',
+          seed: model.seed,
+        }
+      : undefined,
     retrain: Object.values(given.retrain ?? {}).some((option) => option !== undefined)
       ? given.retrain
       : undefined,

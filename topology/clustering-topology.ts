@@ -5,11 +5,14 @@
 //   centroid-deltas, model-commands ──► fold ──► models, cluster-events           one task per shard of centroids
 //   quality ──► detect-drift ──► drift
 //   drift, the clock ──► request-retrains ──► model-commands                     where a setting asks for retrains
+//   assign ──► samples ──► compare-challengers ──► challengers                    where settings name challengers
 //   models ──► every process, as a table: assign takes the newest version with its next transaction
 
 import {
   AssignPoints,
+  CompareChallengers,
   centroidsStore,
+  challengersStore,
   DecodePoints,
   DetectDrift,
   driftStore,
@@ -53,6 +56,18 @@ export function clusteringTopology(given: ClusteringOptions): Topology {
     .store(driftStore, { usedBy: ['detect-drift'] })
     .sink('drift', { from: ['detect-drift'], topic: topics.drift });
 
+  const { challengers } = options;
+  if (challengers !== undefined) {
+    topology
+      .sink('samples', { from: ['assign'], topic: topics.samples })
+      .source('sampled', { topic: topics.samples })
+      .processor('compare-challengers', {
+        from: ['sampled'],
+        create: () => new CompareChallengers(challengers),
+      })
+      .store(challengersStore, { usedBy: ['compare-challengers'] })
+      .sink('challengers', { from: ['compare-challengers'], topic: topics.challengers });
+  }
   const { retrain } = options;
   if (retrain !== undefined) {
     topology

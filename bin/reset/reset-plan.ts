@@ -54,6 +54,8 @@ const kinds: Readonly<Record<TopicName, Kind>> = {
   [topics.quality]: 'learned',
   [topics.drift]: 'learned',
   [topics.retrains]: 'learned',
+  [topics.samples]: 'learned',
+  [topics.challengers]: 'learned',
 };
 
 export async function planReset(

@@ -4,8 +4,10 @@
 import type { Broker } from '../../broker/index.ts';
 import type { Kernels } from '../../clustering/index.ts';
 import {
+  type ChallengerReport,
   type ClusterEvent,
   type DriftReport,
+  decodeChallengerReport,
   decodeClusterEvent,
   decodeDrift,
   decodeQuality,
@@ -42,6 +44,7 @@ export interface ViewsOptions {
 const driftReportsMax = 500;
 const eventsMax = 500;
 const summariesMax = 200;
+const challengerReportsMax = 60;
 
 export class Views {
   readonly models: ModelsView;
@@ -50,6 +53,7 @@ export class Views {
   readonly events: RecentView<ClusterEvent>;
   readonly quality: RecentView<QualitySummary>;
   readonly retrains: RetrainsView;
+  readonly challengers: RecentView<ChallengerReport>;
   readonly lag: LagView;
   readonly map: MapView;
   readonly throughput: Throughput;
@@ -83,6 +87,13 @@ export class Views {
       topic: topics.quality,
       messagesMax: summariesMax,
       decode: decodeQuality,
+    });
+    this.challengers = new RecentView({
+      ...common,
+      topic: topics.challengers,
+      messagesMax: challengerReportsMax,
+      decode: decodeChallengerReport,
+      onMessage: (report) => this.liveEvents.publish({ type: 'challengers', report }),
     });
     this.retrains = new RetrainsView({
       ...common,
@@ -122,6 +133,7 @@ export class Views {
       this.events.start(),
       this.quality.start(),
       this.retrains.start(),
+      this.challengers.start(),
       this.lag.start(),
     ]);
   }
@@ -158,6 +170,7 @@ export class Views {
       this.events.stop(),
       this.quality.stop(),
       this.retrains.stop(),
+      this.challengers.stop(),
       this.lag.stop(),
     ]);
   }
