@@ -15,6 +15,7 @@ import type { AssignedReplica, AssignedTask, GroupMember, HeldTask } from '../br
 import { changelogTopic } from '../schemas/index.ts';
 import type { GlobalStore } from '../state-stores/index.ts';
 import { assert, crashPoint, FatalError } from '../support/index.ts';
+import { Breath } from './breath.ts';
 import { GlobalStoreReader } from './global-store-reader.ts';
 import { HeldStores } from './held-stores.ts';
 import {
@@ -346,6 +347,7 @@ export class StreamRuntime {
     const { broker, clock, metrics, autoOffsetReset } = this.#options;
     return {
       ...{ applicationId, broker, clock, logger, metrics, autoOffsetReset },
+      breath: new Breath(clock),
       globalStores: new Map([...this.#globals].map(([name, { store }]) => [name, store])),
       openStore: (taskId, name) => openEngine({ name, dir: this.#dirOf(taskId, name), logger }),
       limits: { commitIntervalMs, commitRowsMax, commitBytesMax, batchRowsMax },

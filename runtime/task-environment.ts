@@ -3,11 +3,13 @@
 import type { Broker } from '../broker/index.ts';
 import type { GlobalStore, StateStore } from '../state-stores/index.ts';
 import type { Clock, Logger, Metrics } from '../support/index.ts';
+import type { Breath } from './breath.ts';
 
 export interface TaskEnvironment {
   readonly applicationId: string;
   readonly broker: Broker;
   readonly clock: Clock;
+  readonly breath: Breath;
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly globalStores: ReadonlyMap<string, GlobalStore>;

@@ -2,7 +2,7 @@
 // takes over anew, as reactions.ts says. It ends when it is stopped, when another owner fenced it, or when it failed.
 
 import type { HeldTask, TopicPartition } from '../broker/index.ts';
-import { FatalError, nextTurn, ProcessorFailedError, RetriableError } from '../support/index.ts';
+import { FatalError, ProcessorFailedError, RetriableError } from '../support/index.ts';
 import { reactionTo } from './reactions.ts';
 import type { TaskStatus } from './status.ts';
 import { Task, taskIdOf } from './task.ts';
@@ -21,8 +21,6 @@ export interface TaskRunnerOptions {
 
 const backoffMsMin = 100;
 const backoffMsMax = 5_000;
-/** The loop lets other work run after this long without a pause. */
-const breathMs = 10;
 
 export class TaskRunner implements WatchedTask {
   readonly taskId: string;
@@ -38,7 +36,6 @@ export class TaskRunner implements WatchedTask {
   #failedAt: Readonly<Record<string, number>> = {};
   #failed = false;
   #reason: string | null = null;
-  #breathedMs = 0;
   /** Times that a call threw. */
   #errors = 0;
   #abandoned = false;
@@ -147,7 +144,7 @@ export class TaskRunner implements WatchedTask {
     while (!this.#isStopping) {
       await task.step(this.#rowsMax, idleReadMsMax);
       if (task.commitDue || this.#shrunk) await this.#commit(task);
-      await this.#breathe();
+      await this.#options.environment.breath.take();
     }
     await this.#commit(task);
   }
@@ -219,13 +216,6 @@ export class TaskRunner implements WatchedTask {
   #offsets(): Record<string, number> {
     const entries = this.#task.positions().map((at) => [inputName(at), at.position] as const);
     return Object.fromEntries(entries);
-  }
-
-  async #breathe(): Promise<void> {
-    const { clock } = this.#options.environment;
-    if (clock.monotonicMs() - this.#breathedMs < breathMs) return;
-    await nextTurn();
-    this.#breathedMs = clock.monotonicMs();
   }
 
   #newTask(): Task {

@@ -78,6 +78,14 @@ export class TaskSources {
     return this.all.reduce((rows, source) => rows + source.pendingRows, 0);
   }
 
+  /** Offsets that were heard of and not read. */
+  get lag(): number {
+    return this.all.reduce(
+      (lag, { reader, position }) => lag + Math.max(0, reader.end - position),
+      0,
+    );
+  }
+
   /** Whether any position is not the committed one, be it only by markers and gaps. */
   get moved(): boolean {
     return this.all.some((source) => source.position !== source.committed);

@@ -311,15 +311,20 @@ export class Task {
     return Math.min(this.#msUntilCommit(), this.#punctuations.msUntilWallClock(monotonicMs));
   }
 
-  /** At the interval since the last commit began, but half of the time at least is for processing. */
+  /**
+   * At the interval since the last commit began, but half of an interval at least is for processing; and when more waits than
+   * a batch, as long as the last commit took: the slower they are, the more each has to carry.
+   */
   #msUntilCommit(): number {
     const { clock, limits } = this.#environment;
     const moved = this.#touched || this.#sources?.moved;
     if (!moved) return Number.POSITIVE_INFINITY;
     const intervalMs = this.#touched ? limits.commitIntervalMs : offsetsOnlyCommitMs;
+    const isBehind = (this.#sources?.lag ?? 0) > limits.batchRowsMax;
+    const lastMs = isBehind ? this.#commitEndedMs - this.#commitStartedMs : 0;
     const dueMs = Math.max(
       this.#commitStartedMs + intervalMs,
-      this.#commitEndedMs + intervalMs / 2,
+      this.#commitEndedMs + Math.max(intervalMs / 2, lastMs),
     );
     return Math.max(0, dueMs - clock.monotonicMs());
   }

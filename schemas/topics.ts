@@ -33,6 +33,8 @@ export interface TopicOptions {
 
 /** A model is one record; a dead letter is its point and the reason. */
 const largeRecordBytes = 16 * 1_048_576;
+/** What a task gives at a time is one batch: a batch more is a wait more in its transaction. */
+const assignmentBatchBytes = 4 * 1_048_576;
 
 /** Every topic of the product except changelogs, whose names come from the topology. */
 export function topicSpecs(options: TopicOptions): TopicSpec[] {
@@ -47,7 +49,10 @@ export function topicSpecs(options: TopicOptions): TopicSpec[] {
   const large = { 'max.message.bytes': String(largeRecordBytes) };
   return [
     spec(topics.points, partitions, { ...deleted, 'retention.ms': String(pointsRetentionMs) }),
-    spec(topics.assignments, partitions, { 'cleanup.policy': 'compact,delete' }),
+    spec(topics.assignments, partitions, {
+      'cleanup.policy': 'compact,delete',
+      'max.message.bytes': String(assignmentBatchBytes),
+    }),
     spec(topics.deadLetters, partitions, { ...deleted, ...large, 'retention.ms': '-1' }),
     spec(topics.centroidDeltas, 1, { ...deleted, ...large }),
     spec(topics.models, 1, { 'cleanup.policy': 'compact', ...large }),

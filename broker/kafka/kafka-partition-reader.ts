@@ -13,6 +13,8 @@ import { decodeRecords, type RecordCursor } from './record-batch-decoder.ts';
 
 const chunksMax = 2;
 const fetchBytesMin = 1_048_576;
+/** For a reader whose memory comes back: so much is at hand when a transaction has kept it waiting. */
+const fetchBytesReused = 4 * 1_048_576;
 const fetchBytesMax = 64 * 1_048_576;
 
 export class KafkaPartitionReader implements PartitionReader, FetchSlot {
@@ -36,7 +38,7 @@ export class KafkaPartitionReader implements PartitionReader, FetchSlot {
   #closed = false;
   fetchGeneration = 0;
   fetchOffset: number;
-  fetchBytesMax = fetchBytesMin;
+  fetchBytesMax: number;
 
   constructor(
     { topic, partition }: TopicPartition,
@@ -46,6 +48,7 @@ export class KafkaPartitionReader implements PartitionReader, FetchSlot {
     { reusesMemory = false }: ReaderOptions = {},
   ) {
     this.#reusesMemory = reusesMemory;
+    this.fetchBytesMax = reusesMemory ? fetchBytesReused : fetchBytesMin;
     this.topic = topic;
     this.partition = partition;
     this.#connections = connections;
@@ -106,7 +109,6 @@ export class KafkaPartitionReader implements PartitionReader, FetchSlot {
       if (chunk.hasBatches) {
         this.#chunks.push(chunk);
         this.fetchOffset = chunk.nextOffset;
-        this.fetchBytesMax = fetchBytesMin;
       } else {
         if (chunk.cutBatchBytes > 0) this.#askForMore(chunk.cutBatchBytes);
         fetched.release();

@@ -19,6 +19,7 @@ import {
 } from '../../state-stores/index.ts';
 import { assert, type Logger, ManualClock, Metrics, silentLogger } from '../../support/index.ts';
 import type { Topology } from '../../topology/index.ts';
+import { Breath } from '../breath.ts';
 import { GlobalStoreReader } from '../global-store-reader.ts';
 import { Task } from '../task.ts';
 import type { TaskEnvironment } from '../task-environment.ts';
@@ -247,6 +248,7 @@ export class TopologyTestDriver {
     return {
       applicationId: this.#applicationId,
       ...{ broker, clock, logger, metrics },
+      breath: new Breath(clock),
       globalStores: new Map(names.map((name, at) => [name, this.#globals[at]!.store])),
       openStore: (taskId, name) =>
         openEngine(stores === 'memory' ? 'memory' : stores.engine, {
