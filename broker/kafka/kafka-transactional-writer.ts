@@ -1,7 +1,9 @@
 // One writer per transactional id; each commit is a whole transaction:
 //
-//   1 AddPartitionsToTxn ─┬─► 2 Produce, round by round, one request per leader ─┬─► 4 EndTxn
-//                         └─► 3 AddOffsetsToTxn, TxnOffsetCommit ───────────────┘
+//   1 AddPartitionsToTxn ─┬─► 3 Produce, round by round, one request per leader ─┬─► 5 EndTxn
+//   2 AddOffsetsToTxn ────┴─► 4 TxnOffsetCommit ────────────────────────────────┘
+//
+// 1 and 2 leave together: on one connection the coordinator takes them one after the other, and neither needs the other's answer.
 //
 // | what happens                                              | then                                             |
 // |-----------------------------------------------------------|--------------------------------------------------|
@@ -120,21 +122,22 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
     return signBatches(appends, limits, this.#session, (bytes) => this.#memory.take(bytes));
   }
 
-  /** Steps 1 to 3. When one fails, the other is waited for, and what Kafka has is aborted if that is safe. */
+  /** Steps 1 to 4. When one fails, the other is waited for, and what Kafka has is aborted if that is safe. */
   async #fill(
     transaction: Transaction,
     batches: readonly SignedBatch[],
     deadlineMs: number,
   ): Promise<ReadonlyMap<SignedBatch, number>> {
     try {
-      await this.#addPartitions(batches, deadlineMs);
-      const [produced, moved] = await Promise.allSettled([
+      await both(
+        this.#addPartitions(batches, deadlineMs),
+        this.#addOffsets(transaction, deadlineMs),
+      );
+      const [offsets] = await both(
         this.#produce(batches, deadlineMs),
         this.#moveOffsets(transaction, deadlineMs),
-      ]);
-      if (produced.status === 'rejected') throw produced.reason;
-      if (moved.status === 'rejected') throw moved.reason;
-      return produced.value;
+      );
+      return offsets;
     } catch (error) {
       const cause = error instanceof ProduceFailed ? error.cause : error;
       if (cause instanceof KafkaRefusal && !isRefusal(cause, fenced)) {
@@ -173,12 +176,16 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
     return produced;
   }
 
-  async #moveOffsets({ group, offsets }: Transaction, deadlineMs: number): Promise<void> {
+  async #addOffsets({ group, offsets }: Transaction, deadlineMs: number): Promise<void> {
     if (offsets.length === 0) return;
     await this.#ask('transaction', this.transactionalId, deadlineMs, async (node) => {
       const answer = await node.call('AddOffsetsToTxn', { ...this.#producer, groupId: group });
       check('AddOffsetsToTxn', answer.errorCode);
     });
+  }
+
+  async #moveOffsets({ group, offsets }: Transaction, deadlineMs: number): Promise<void> {
+    if (offsets.length === 0) return;
     const topics = byTopic(offsets).map(([topic, partitions]) => ({ topic, partitions }));
     await this.#ask('group', group, deadlineMs, async (node) => {
       const args = { ...this.#producer, groupId: group, topics };
@@ -275,6 +282,14 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
     this.#connections.forgetCoordinator('transaction', this.transactionalId);
     return this.#over;
   }
+}
+
+/** Waits for both, whatever becomes of the other. @throws what the first threw, else the second. */
+async function both<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
+  const [a, b] = await Promise.allSettled([first, second]);
+  if (a.status === 'rejected') throw a.reason;
+  if (b.status === 'rejected') throw b.reason;
+  return [a.value, b.value];
 }
 
 /** Of several codes the one that decides: others (OPERATION_NOT_ATTEMPTED) only follow from it. */
