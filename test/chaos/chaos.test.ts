@@ -1,4 +1,4 @@
-// The short form of `npm run chaos` (run.ts says what a row must prove): 25 kills, two at each named point, 3 zombies, 7 joins,
+// The short form of `npm run chaos` (run.ts says what a row must prove): 25 kills, two at each named point, 3 zombies, 9 joins,
 // leaves and crashes, 13 network faults, 3 upgrades and downgrades, a node stopped and one killed, 20 damages to files.
 import { describe, expect, it } from 'vitest';
 import { ownKafkaMissing } from '../support/kafka-cluster.ts';

@@ -1,5 +1,6 @@
 // Where faults are done: a Kafka of our own, named processors over it, and a stream of points that does not stop. When the
 // faults are over, `prove` works out whether anything of it can be seen.
+import { topics } from '../../schemas/index.ts';
 import type { Random } from '../../support/index.ts';
 import { judge } from '../oracle/clustering-oracle.ts';
 import { decodeLogs } from '../oracle/decode-logs.ts';
@@ -29,6 +30,7 @@ export const sessionTimeoutMs = 2_000;
 /** For whatever must come about: a slow machine is no fault. */
 export const patienceMs = 300_000;
 
+const pollMs = 20;
 /** After this long without all tasks the run says what they do. */
 const slowMs = 30_000;
 
@@ -208,11 +210,40 @@ export class Field {
     await eventually('progress', async () => (await this.#committed()) > before, patienceMs);
   }
 
-  async #committed(): Promise<number> {
+  /** How long at most a partition of the points, or the input of the owner of the model, had no commit meanwhile. */
+  async longestPauseMs(what: () => Promise<void>): Promise<number> {
+    let isOver = false;
+    const doing = what().finally(() => {
+      isOver = true;
+    });
+    let longestMs = 0;
+    const last = new Map<string, { readonly offset: number; readonly atMs: number }>();
+    while (!isOver) {
+      const offsets = [
+        ...(await this.#committedOffsets()),
+        ...(await this.#committedOffsets(topics.centroidDeltas, 1)),
+      ];
+      const atMs = performance.now();
+      for (const { topic, partition, offset } of offsets) {
+        const name = `${topic}-${partition}`;
+        const before = last.get(name);
+        if (before !== undefined) longestMs = Math.max(longestMs, atMs - before.atMs);
+        if (before?.offset !== offset) last.set(name, { offset, atMs });
+      }
+      await sleep(pollMs);
+    }
+    await doing;
+    return longestMs;
+  }
+
+  #committedOffsets(topic: string = topics.points, partitions = 4) {
     const { broker, applicationId } = this.deployment;
-    const at = [0, 1, 2, 3].map((partition) => ({ topic: 'points', partition }));
-    const committed = await broker.committedOffsets(applicationId, at);
-    return committed.reduce((sum, { offset }) => sum + offset, 0);
+    const at = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }));
+    return broker.committedOffsets(applicationId, at);
+  }
+
+  async #committed(): Promise<number> {
+    return (await this.#committedOffsets()).reduce((sum, { offset }) => sum + offset, 0);
   }
 
   /** The sum over all label sets of a counter of a living processor. */

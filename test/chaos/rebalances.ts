@@ -1,5 +1,6 @@
 // R5: one to four processors join, leave and crash while points flow. A change affords one round (8 joins, leaves and
-// crashes), a night 38.
+// crashes), a night 38. Every state has a standby. How long a partition stands still while somebody leaves in order is told,
+// not judged: that depends on the machine. (Points come every 100 ms, and a commit may take as long: less cannot be seen.)
 import { sleep } from '../support/meanstream-process.ts';
 import { type Counts, count, type FieldRow } from './chaos-row.ts';
 import type { Field } from './field.ts';
@@ -26,6 +27,16 @@ async function oneRound(field: Field, counts: Counts): Promise<void> {
   }
   await field.untilAllRun();
   const [leaver, crasher, third] = shuffledNames(field);
+  const pauseMs = await field.longestPauseMs(async () => {
+    await field.stop(third!);
+    await field.untilAllRun();
+  });
+  const name = 'ms a partition stood still at a leave';
+  counts[name] = Math.max(counts[name] ?? 0, Math.round(pauseMs));
+  count(counts, 'leaves');
+  field.start(third!);
+  count(counts, 'joins');
+  await field.untilAllRun();
   await Promise.all([field.stop(leaver!), field.kill(crasher!)]);
   count(counts, 'leaves');
   count(counts, 'crashes');

@@ -48,6 +48,10 @@ export const plantedBugs: readonly PlantedBug[] = [
     'await writer.commit({ appends, group: applicationId, offsets });',
     "await writer.commit({ appends, group: applicationId, offsets }).catch(async (error) => { if (error.code !== 'MEANSTREAM_COMMIT_OUTCOME_UNKNOWN') throw error; return (await environment.broker.openTransactionalWriter(writer.transactionalId)).commit({ appends, group: applicationId, offsets }); });",
   ]),
+  bug('a newer model is taken in the middle of a transaction', 'processors/assign-points.ts', 1, [
+    'if (this.#inTransaction) return this.#work;',
+    '',
+  ]),
   bug('the committed offset is one too far', commit, 1, [
     'offset: position,',
     'offset: position + 1,',
