@@ -1,15 +1,18 @@
 // The recommendation of K as a command (over Kafka), for a retrain with `--k auto`, and for the gateway.
 
+import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import type { Broker } from '../broker/index.ts';
 import { kMaxDefault, kMaxMax } from '../clustering/index.ts';
 import { type KReport, type RecommendKProgress, runRecommendK } from '../jobs/index.ts';
-import type { CommandContext, SettingFlags } from './command-context.ts';
+import { RefusedError } from '../support/index.ts';
+import { type CommandContext, defaultGatewayUrl, type SettingFlags } from './command-context.ts';
 import { requireTopics } from './deployment-topics.ts';
 import { usageError } from './exit-codes.ts';
+import { askGateway } from './k-report/ask-gateway.ts';
 import { kReportHtml } from './k-report/k-report-html.ts';
 import { kReportText } from './k-report/k-report-text.ts';
-import { openKafka } from './open-broker.ts';
+import { openEmbedded, openKafka } from './open-broker.ts';
 import { pointDecoder } from './pipeline.ts';
 import { ProgressLine, progressBar, thousands } from './terminal.ts';
 
@@ -17,28 +20,53 @@ export interface RecommendKFlags extends SettingFlags {
   readonly kMax?: string;
   readonly seed?: string;
   readonly html?: string;
+  readonly url?: string;
+  readonly dataDir?: string;
   readonly json?: boolean;
 }
 
 export async function recommendKOnce(context: CommandContext, flags: RecommendKFlags) {
   const kMax = kMaxOf(flags);
-  const broker = await openKafka(context);
+  refuseToOverwrite(flags);
   const line = new ProgressLine(process.stderr);
+  const onProgress = (progress: RecommendKProgress) => line.update(progressText(progress));
+  const report = hasLog(context, flags)
+    ? await fromLog(context, flags, { kMax, onProgress })
+    : await askGateway({
+        url: flags.url ?? defaultGatewayUrl,
+        clock: context.clock,
+        request: { kMax, ...(flags.seed !== undefined && { seed: Number(flags.seed) }) },
+        onProgress,
+      });
+  line.end(`scored K = 1 to ${report.curve.length} in ${(report.durationMs / 1_000).toFixed(1)} s`);
+  if (flags.html !== undefined) await writeFile(flags.html, kReportHtml(report), { flag: 'wx' });
+  process.stdout.write(`${flags.json ? JSON.stringify(report) : kReportText(report)}\n`);
+}
+
+/** A running `dev` keeps its log to itself; without Kafka it is asked. */
+function hasLog({ settings }: CommandContext, { url, dataDir }: RecommendKFlags): boolean {
+  return url === undefined && (dataDir !== undefined || settings['bootstrap.servers'].length > 0);
+}
+
+async function fromLog(
+  context: CommandContext,
+  { dataDir }: RecommendKFlags,
+  options: Omit<RunOptions, 'broker'>,
+): Promise<KReport> {
+  const broker =
+    dataDir === undefined ? await openKafka(context) : await openEmbedded(context, dataDir);
   try {
-    await requireTopics(context, broker);
-    const report = await recommendKFor(context, {
-      broker,
-      kMax,
-      onProgress: (progress) => line.update(progressText(progress)),
-    });
-    line.end(
-      `scored K = 1 to ${report.curve.length} in ${(report.durationMs / 1_000).toFixed(1)} s`,
-    );
-    if (flags.html !== undefined) await writeFile(flags.html, kReportHtml(report));
-    process.stdout.write(`${flags.json ? JSON.stringify(report) : kReportText(report)}\n`);
+    if (dataDir === undefined) await requireTopics(context, broker);
+    return await recommendKFor(context, { broker, ...options });
   } finally {
     await broker.close();
   }
+}
+
+/** Before the work, not after it. */
+function refuseToOverwrite({ html }: RecommendKFlags): void {
+  if (html === undefined || !existsSync(html)) return;
+  throw new RefusedError(`${html} exists; name another file with --html, or remove it.`);
 }
 
 function kMaxOf({ kMax }: RecommendKFlags): number {

@@ -1,11 +1,11 @@
 // The page at /, live, in a real Chromium: what is drawn is asserted on, and a screenshot is kept in test-results/.
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { chromiumMissing, openChromium } from './support/chromium.ts';
-import { eventually, MeanstreamProcess } from './support/meanstream-process.ts';
+import { eventually, MeanstreamProcess, run } from './support/meanstream-process.ts';
 
 const screenshots = new URL('../test-results/', import.meta.url).pathname;
 
@@ -22,7 +22,11 @@ describe.skipIf(chromiumMissing !== undefined)(
     beforeAll(async () => {
       dataDir = await mkdtemp(join(tmpdir(), 'meanstream-page-'));
       const startedMs = Date.now();
-      dev = new MeanstreamProcess(['dev', '--port', '0', '--data-dir', dataDir]);
+      dev = new MeanstreamProcess([
+        ...['dev', '--port', '0', '--data-dir', dataDir],
+        ...['--set', 'challengers.list=k=6,half.life=2000 points'],
+        ...['--set', 'challengers.sample.every=1', '--set', 'retrain.schedule=never'],
+      ]);
       const url = (await dev.waitFor(/dashboard\s+(http\S+)/))[1]!;
       readyMs = Date.now() - startedMs;
       browser = await openChromium();
@@ -85,6 +89,46 @@ describe.skipIf(chromiumMissing !== undefined)(
       expect(await page.locator('#k-charts circle').count()).toBeGreaterThan(60);
       await page.screenshot({ path: join(screenshots, 'how-many-clusters.png') });
       await page.click('#k-close');
+    });
+
+    it('shows versions, a retrain as it goes on, and the comparison of challengers', async () => {
+      const has = (selector: string, pattern: RegExp) => async () =>
+        pattern.test((await page.textContent(selector)) ?? '');
+      await page.click('#models-ask');
+      await eventually('a champion', has('#versions', /champion/));
+      await page.click('#retrain-ask');
+      await eventually('a retrain of ours', has('#retrain-text', /Retrain \d+ \(hand\)/));
+      await eventually('its end', has('#retrain-text', /\d+\.1\.0 from .* points/), 60_000);
+      await eventually('its version', has('#versions', /1\.1\.0/));
+      expect(await page.textContent('#last-retrain')).toMatch(/ago/);
+      const rows = async () => (await page.locator('#challengers tr').count()) === 3;
+      await eventually('the challengers', rows, 60_000);
+      expect(await page.textContent('#challengers')).toMatch(/in use.*baseline.*k=6.*2000 points/);
+      for (const theme of ['dark', 'light']) {
+        await page.evaluate(`document.documentElement.dataset.theme = '${theme}'`);
+        await page.screenshot({ path: join(screenshots, `models-${theme}.png`) });
+      }
+      await page.click('#models-close');
+    }, 120_000);
+
+    it('gives the command line the same recommendation, and a page that is never overwritten', async () => {
+      const html = join(dataDir, 'k.html');
+      const ask = [
+        'k-recommend',
+        '--url',
+        new URL(page.url()).origin,
+        '--k-max',
+        '6',
+        '--html',
+        html,
+      ];
+      const { code, stdout, stderr } = await run(ask);
+      expect([code, stderr]).toEqual([0, expect.stringMatching(/^scored K = 1 to 6/)]);
+      expect(stdout).toMatch(/^(K = \d|No clusters).*confidence/);
+      expect(await readFile(html, 'utf8')).toContain('<svg');
+      expect((await run(ask)).code).toBe(5);
+      const json = await run([...ask.slice(0, 5), '--json']);
+      expect(JSON.parse(json.stdout).curve).toHaveLength(6);
     });
 
     it('raises no error and asks nobody outside', () => {

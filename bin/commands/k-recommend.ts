@@ -11,14 +11,22 @@ export function addRecommendK(program: Command): void {
     )
     .option('--k-max <n>', 'largest K to look at, 2 to 100 (default: 15)')
     .option('--seed <n>', 'of the scoring (default: model.seed)')
-    .option('--html <file>', 'also write a page with a chart of every criterion')
+    .option(
+      '--html <file>',
+      'also write a page with a chart of every criterion; refused when it exists',
+    )
+    .option('--url <url>', 'ask a running dev or gateway (default without Kafka)')
+    .option('--data-dir <folder>', 'read the embedded log of a dev that is not running')
     .option('--json', 'print the report as JSON instead of the chart')
     .addHelpText(
       'after',
       `
 The log is replayed once, into a small weighted coreset. Six criteria vote: separation, gap, silhouette,
 Calinski-Harabasz, Davies-Bouldin, elbow. K = 1 is an answer: there are no clusters.
-${example('meanstream k-recommend --html k.html --set bootstrap.servers=localhost:9092')}`,
+${example(
+  'meanstream k-recommend --html k.html',
+  'meanstream k-recommend --k-max 30 --json --set bootstrap.servers=localhost:9092',
+)}`,
     )
     .action(recommend);
 }

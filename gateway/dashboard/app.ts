@@ -5,6 +5,7 @@ import { type ConnectionState, connect } from './connection.ts';
 import { count, percent } from './format.ts';
 import { connectKPanel } from './k-panel.ts';
 import { MapCanvas } from './map-canvas.ts';
+import { connectModelsPanel, showRetrain } from './models-panel.ts';
 import { byId, showClusters, showDrift, showEvents, showStrip, showThroughput } from './panels.ts';
 import type { MapFrame, Status } from './protocol.ts';
 
@@ -72,6 +73,7 @@ function showPanels(): void {
   showClusters(status, { isDark: isDark(), selected, onHover, onSelect });
   showDrift(status);
   showEvents(status);
+  showRetrain(status.retrain, status.timeMs);
   showEmpty(status);
 }
 
@@ -164,4 +166,5 @@ matchMedia('(prefers-color-scheme: light)').onchange = () => {
 };
 
 connectKPanel();
+connectModelsPanel();
 connect('/v1/map/live', { onState, onStatus, onMap });

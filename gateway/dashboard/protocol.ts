@@ -42,6 +42,28 @@ export interface ClusterEvent {
   readonly timestampMs: number;
 }
 
+export interface Retrain {
+  readonly id: string;
+  readonly state: 'requested' | 'running' | 'done' | 'failed' | 'skipped';
+  readonly trigger: string;
+  readonly startedAtMs: number | null;
+  readonly endedAtMs: number | null;
+  readonly progress: {
+    readonly phase: string;
+    readonly share: number | null;
+    readonly text: string;
+  } | null;
+  readonly report: {
+    readonly version: string;
+    readonly parent: string;
+    readonly points: number;
+    readonly inertia: number;
+    readonly parentInertia: number;
+    readonly promoted: boolean;
+  } | null;
+  readonly error: { readonly detail: string } | null;
+}
+
 export interface Status {
   readonly type: 'status';
   readonly timeMs: number;
@@ -69,6 +91,7 @@ export interface Status {
   } | null;
   readonly drift: readonly DriftReport[];
   readonly events: readonly ClusterEvent[];
+  readonly retrain: Retrain | null;
 }
 
 export const pointBytes = 8;
