@@ -28,6 +28,12 @@ export function pipelineOf(settings: SettingValues): Topology {
       sampleEvery: settings['challengers.sample.every'],
     },
     retrain: retrainTriggersOf(settings),
+    promotion: {
+      gate: settings['promotion.policy'] === 'gate',
+      points: settings['promotion.points'],
+      margin: settings['promotion.margin.percent'] / 100,
+      sampleEvery: settings['promotion.sample.every'],
+    },
     codeVersion: codeVersion(),
   });
 }

@@ -16,6 +16,7 @@ import { addServices } from './commands/services.ts';
 import { addTail } from './commands/tail.ts';
 import { addTopics } from './commands/topics.ts';
 import { addTopology } from './commands/topology.ts';
+import { addVerify } from './commands/verify.ts';
 import { exitCodeOf, exitCodes, exitCodesHelp } from './exit-codes.ts';
 import { codeVersion } from './package-root.ts';
 import { styled } from './terminal.ts';
@@ -28,6 +29,7 @@ const commands = [
   addRecommendK,
   addChallengers,
   addModels,
+  addVerify,
   addProduce,
   addTail,
   addTopics,

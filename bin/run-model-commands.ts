@@ -2,7 +2,13 @@
 
 import { userInfo } from 'node:os';
 import { commandModel, ModelFollower } from '../jobs/index.ts';
-import type { Model, ModelAlias, ModelCommand, ModelDecision } from '../schemas/index.ts';
+import type {
+  Model,
+  ModelAlias,
+  ModelCommand,
+  ModelDecision,
+  ShadowComparison,
+} from '../schemas/index.ts';
 import { modelAliases } from '../state-stores/index.ts';
 import type { CommandContext, SettingFlags } from './command-context.ts';
 import { requireTopics } from './deployment-topics.ts';
@@ -22,7 +28,10 @@ export async function listAliases(context: CommandContext, flags: ModelsFlags): 
   const registry = await registryOf(context, flags);
   const entries = modelAliases.map((alias) => registry.alias(alias));
   const { pinned } = registry;
-  if (flags.json) return print(JSON.stringify({ aliases: entries, pinned: pinned ?? null }));
+  const comparison = registry.comparison(registry.alias('shadow').number) ?? null;
+  if (flags.json) {
+    return print(JSON.stringify({ aliases: entries, pinned: pinned ?? null, comparison }));
+  }
   const rows = entries.map(({ alias, version, number, decision }) => [
     alias,
     version ?? '–',
@@ -32,7 +41,22 @@ export async function listAliases(context: CommandContext, flags: ModelsFlags): 
     decision?.reason ?? '–',
   ]);
   print(table(['alias', 'version', 'decision', 'since', 'by', 'reason'], rows));
+  if (comparison !== null) print(comparisonText(comparison));
   if (pinned !== undefined) print(`pinned since ${dateOf(pinned)}: ${pinned.reason}`);
+}
+
+function comparisonText(comparison: ShadowComparison): string {
+  const { championVersion, shadowVersion, championError, shadowError } = comparison;
+  const { points, pointsMin, margin, idStability, state } = comparison;
+  const change = championError > 0 ? (shadowError / championError - 1) * 100 : 0;
+  const rows = [
+    ['champion', championVersion, championError.toPrecision(5), '–'],
+    ['shadow', shadowVersion, shadowError.toPrecision(5), `${change.toFixed(2)} %`],
+  ];
+  return [
+    table(['alias', 'version', 'mean squared distance', 'change'], rows),
+    `${state}: ${points} of ${pointsMin} points, ${(margin * 100).toFixed(0)} % wanted; ${percent(idStability)} keep their cluster id`,
+  ].join('\n');
 }
 
 export async function showHistory(

@@ -78,8 +78,11 @@ export function retrain(
   options: RunRetrainOptions,
 ): Promise<RetrainReport> {
   const { settings, clock, logger } = context;
+  const policy = settings['promotion.policy'];
   return runRetrain({
     ...options,
+    promote: options.promote && policy !== 'manual',
+    gate: policy === 'gate',
     group: settings['application.id'],
     seed: settings['model.seed'],
     scaling: settings['model.scaling'] !== 'none',
@@ -109,8 +112,11 @@ export function phaseOf(progress: RetrainProgress): RetrainPhase {
 }
 
 export function reportText(report: RetrainReport): string {
-  const { version, parent, points, inertia, parentInertia, promoted, durationMs } = report;
+  const { version, parent, points, inertia, parentInertia, promoted, shadow, durationMs } = report;
   const change = ((inertia / parentInertia - 1) * 100).toFixed(2);
-  const fate = promoted ? 'promoted' : 'published as a candidate, not promoted';
+  const kept = shadow
+    ? 'set beside the champion, where live points decide'
+    : 'published as a candidate, not promoted';
+  const fate = promoted ? 'promoted' : kept;
   return `${version} from ${thousands(points)} points in ${(durationMs / 1_000).toFixed(1)} s: inertia ${change} % against ${parent}; ${fate}`;
 }

@@ -187,6 +187,31 @@ const model = {
     change: 'restart',
     says: 'Seed with fewer points than `bootstrap.rows` when this long has passed since the first.',
   }),
+  'promotion.policy': choice(['immediate', 'gate', 'manual'], {
+    default: 'immediate',
+    change: 'restart',
+    says: 'What becomes of a retrain: promoted when it is no worse on what it replayed; scored beside the champion on live points and promoted when better by the margin; or left as a candidate.',
+  }),
+  'promotion.points': integer({
+    default: 20_000,
+    min: 100,
+    change: 'restart',
+    says: 'Live points on which a version beside the champion (alias `shadow`) is compared before it is judged.',
+  }),
+  'promotion.margin.percent': integer({
+    default: 1,
+    min: 0,
+    max: 99,
+    change: 'restart',
+    says: 'By how much its mean squared distance must be smaller than the champion’s for `gate` to promote it.',
+  }),
+  'promotion.sample.every': integer({
+    default: 16,
+    min: 1,
+    max: 1_000_000,
+    change: 'restart',
+    says: 'Every so many offsets a point is also scored by the version beside the champion; none when there is none.',
+  }),
   'drift.window.points': integer({
     default: 5_000,
     min: 100,

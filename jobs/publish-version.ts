@@ -30,6 +30,8 @@ export interface Release extends Omit<CommandOptions, 'command'> {
   readonly model: Model;
   /** Whether to ask for its promotion, and to wait for what the owner decides. */
   readonly promote: boolean;
+  /** Instead: set it beside the champion, where live points decide. */
+  readonly shadow?: boolean | undefined;
   readonly requestedBy: string;
   readonly reason: string;
   /** Default 30 s; 0: nobody is there to obey yet, so the request is all. */
@@ -45,12 +47,15 @@ const promotionWaitMsDefault = 30_000;
  * @throws RefusedError with the owner's reason, FatalError when nobody answers; then the request stands.
  */
 export async function releaseVersion(release: Release): Promise<void> {
-  const { broker, model, promote, requestedBy, reason, clock } = release;
+  const { broker, model, promote, shadow = false, requestedBy, reason, clock } = release;
   const { version, createdAtMs } = model;
   const { write = (appends) => writePlainly(broker, appends) } = release;
   const published = append(topics.models, modelKey(version), encodeModel(model), createdAtMs);
-  if (!promote) return write([published]);
-  const command = requestOf({ command: 'promote', version, requestedBy, reason }, clock);
+  if (!promote && !shadow) return write([published]);
+  const asked = shadow
+    ? ({ command: 'alias', alias: 'shadow' } as const)
+    : ({ command: 'promote' } as const);
+  const command = requestOf({ ...asked, version, requestedBy, reason }, clock);
   await write([published, appendOf(command)]);
   if (release.promotionWaitMsMax !== 0) await decisionAbout(command, release);
 }

@@ -41,6 +41,8 @@ export interface RetrainOptions {
   readonly scaling: boolean;
   /** Publish as a candidate only, when false. */
   readonly promote: boolean;
+  /** Not promoted at once: set beside the champion, where live points decide. */
+  readonly gate?: boolean | undefined;
   readonly requestedBy: string;
   readonly reason: string;
   readonly codeVersion: string;
@@ -80,6 +82,8 @@ export interface RetrainReport {
   readonly idsKept: number;
   readonly durationMs: number;
   readonly promoted: boolean;
+  /** It is scored beside the champion now. */
+  readonly shadow?: boolean;
 }
 
 const fitRuns = 2;
@@ -123,11 +127,21 @@ async function retrain(
   // Both by the same arithmetic: rounding must not decide which is better.
   const inertia = inertiaUnder(model, points);
   const parentInertia = inertiaUnder({ ...parent, mean, scale, featureMeans }, points);
-  const promoted = options.promote && inertia <= parentInertia;
+  const shadow = options.promote && options.gate === true;
+  const promoted = options.promote && !shadow && inertia <= parentInertia;
   options.signal?.throwIfAborted();
-  await releaseVersion({ ...options, follower, model, promote: promoted });
+  await releaseVersion({ ...options, follower, model, promote: promoted, shadow });
   const counts = { points: points.n, iterations: fit.iterations, idsKept };
-  return { version, parent: parent.version, ranges, inertia, parentInertia, promoted, ...counts };
+  return {
+    version,
+    parent: parent.version,
+    ranges,
+    inertia,
+    parentInertia,
+    promoted,
+    shadow,
+    ...counts,
+  };
 }
 
 export interface RefitOptions extends Pick<RetrainOptions, 'broker' | 'decode' | 'fit'> {

@@ -15,8 +15,10 @@ import {
 import {
   AssignmentEncoder,
   type BootstrapSample,
+  type CentroidDelta,
   encodeLearningMessage,
   encodeQuality,
+  encodeShadowSummary,
   type LearningMessage,
   type Metric,
   type MissingPolicy,
@@ -28,6 +30,7 @@ import type { ModelRegistry } from '../state-stores/index.ts';
 import { assert } from '../support/index.ts';
 import { PointSampler } from './point-sampler.ts';
 import type { Processor, ProcessorContext } from './processor.ts';
+import { ShadowScorer } from './shadow-scorer.ts';
 
 export interface AssignPointsOptions {
   /** Clusters of the first model: what it takes that many distinct points for. */
@@ -36,6 +39,8 @@ export interface AssignPointsOptions {
   readonly missing: MissingPolicy;
   /** How far a timestamp may be ahead of this machine's clock before it counts as that far. */
   readonly timestampSkewMsMax: number;
+  /** Every so many offsets a point is also scored by the shadow, when there is one. */
+  readonly shadowEvery: number;
   /** Every so many offsets one point goes to `samples`; undefined: none. */
   readonly sampleEvery?: number | undefined;
 }
@@ -49,6 +54,8 @@ interface Work {
   readonly quality: QualityAccumulator;
 }
 
+type About = Pick<CentroidDelta, 'modelVersion' | 'partition' | 'fromOffset' | 'nextOffset'>;
+
 const shard = new TextEncoder().encode('default/0');
 /** Well below what a log takes as one record. */
 const sampleBytesMax = 524_288;
@@ -61,6 +68,7 @@ export class AssignPoints implements Processor<PointBatch> {
   #nextOffset = -1;
   #inTransaction = false;
   #sampledTo = -1;
+  #shadow: ShadowScorer | undefined;
   readonly #options: AssignPointsOptions;
   readonly #sampler: PointSampler | undefined;
 
@@ -93,6 +101,7 @@ export class AssignPoints implements Processor<PointBatch> {
     const summary = encodeQuality({ ...about, ...statistics });
     context.output(topics.quality).append(context.currentSystemTimeMs(), shard, summary);
     this.#sendSample(context);
+    this.#sendShadow(about, context);
     const latencyMs = context.currentSystemTimeMs() - about.timestampMs;
     if (latencyMs >= 0) context.metrics.endToEndLatency.observe(latencyMs / 1000);
   }
@@ -102,6 +111,22 @@ export class AssignPoints implements Processor<PointBatch> {
     if (sample === undefined) return;
     const nowMs = context.currentSystemTimeMs();
     context.output(topics.samples).append(nowMs, shard, encodeLearningMessage(sample));
+  }
+
+  #sendShadow(about: About, context: ProcessorContext): void {
+    const statistics = this.#shadow?.take();
+    if (statistics === undefined || statistics.count === 0) return;
+    const { decision, shadow } = this.#shadow!;
+    const { modelVersion: championVersion, partition, fromOffset, nextOffset } = about;
+    const of = { decision, shadowVersion: shadow.version, championVersion };
+    const summary = encodeShadowSummary({
+      ...of,
+      partition,
+      fromOffset,
+      nextOffset,
+      ...statistics,
+    });
+    context.output(topics.shadowQuality).append(context.currentSystemTimeMs(), shard, summary);
   }
 
   #assign(work: Work, batch: PointBatch, context: ProcessorContext): void {
@@ -115,12 +140,13 @@ export class AssignPoints implements Processor<PointBatch> {
     context.metrics.assignDuration.observe((context.currentSystemTimeMs() - startedMs) / 1000);
   }
 
-  #learn({ assigner, delta, quality }: Work, batch: PointBatch): void {
+  #learn({ model, assigner, delta, quality }: Work, batch: PointBatch): void {
     const { weights, offsets, timestamps, n } = batch;
     const { points, labels, euclidean, partial } = assigner;
     delta.add(points, weights, labels, euclidean, offsets, n, timestamps, partial);
     quality.add(assigner, weights, offsets, n);
     this.#sampler?.add(batch);
+    this.#shadow?.add(batch, model);
     if (this.#fromOffset < 0) this.#fromOffset = batch.fromOffset;
     this.#nextOffset = batch.nextOffset;
   }
@@ -131,9 +157,21 @@ export class AssignPoints implements Processor<PointBatch> {
     const model = this.#models.current();
     if (model === undefined) return undefined;
     this.#inTransaction = true;
+    this.#shadow = this.#shadowNow();
     if (this.#work?.model !== model) this.#work = this.#workAgainst(model, context.partition);
     this.#work.delta.capTimestamps(this.#timestampMsMax(context));
     return this.#work;
+  }
+
+  /** Like the model, the version beside it is another only between transactions. */
+  #shadowNow(): ShadowScorer | undefined {
+    const { version, number } = this.#models.alias('shadow');
+    if (version === null) return undefined;
+    if (this.#shadow?.decision === number) return this.#shadow;
+    const shadow = this.#models.get(version);
+    if (shadow === undefined) return undefined;
+    const { kernels } = chooseKernels();
+    return new ShadowScorer(shadow, number, this.#options.shadowEvery, kernels);
   }
 
   #workAgainst(model: Model, partition: number): Work {

@@ -10,16 +10,7 @@
 //
 // The whole state is in memory and, cluster by cluster, in the changelogged store; a restart goes on bit for bit.
 
-import {
-  bootstrapModel,
-  chooseKernels,
-  completePoints,
-  countDistinct,
-  distanceBins,
-  type HalfLife,
-  type LifecycleEvent,
-  type OnlineModel,
-} from '../clustering/index.ts';
+import type { HalfLife, OnlineModel } from '../clustering/index.ts';
 import {
   type CentroidDelta,
   type ClusterEvent,
@@ -31,7 +22,6 @@ import {
   encodeClusterEvent,
   encodeModel,
   encodeModelDecision,
-  generationOf,
   type LearningMessage,
   type Metric,
   type MissingPolicy,
@@ -41,17 +31,22 @@ import {
   type ModelDecision,
   modelKey,
   nextGeneration,
-  parseVersion,
   type RecordBatch,
   recordValue,
   topics,
 } from '../schemas/index.ts';
 import type { KeyValueStore, ModelRegistry } from '../state-stores/index.ts';
 import { InvalidRecordError } from '../support/index.ts';
-import { adoptedIds, revivedIds } from './adopted-ids.ts';
 import { afterDecision, aliasOf, refusalOf, versionAsked } from './decided.ts';
-import { FoldState, type Generation } from './fold-state.ts';
+import { FoldState } from './fold-state.ts';
 import { lineageEvents } from './lineage-events.ts';
+import {
+  foldDelta,
+  type NamedEvent,
+  seedFirst,
+  takeUpCandidate,
+  takeUpFormer,
+} from './owner-steps.ts';
 import type { Processor, ProcessorContext } from './processor.ts';
 import { modelOf } from './published-model.ts';
 import { SampleBuffer } from './sample-buffer.ts';
@@ -159,33 +154,17 @@ export class FoldCentroids implements Processor<RecordBatch> {
   }
 
   #fold(delta: CentroidDelta, context: ProcessorContext): void {
-    const { generation, online } = this.#state;
-    if (this.#state.decided.pinnedBy !== null) {
-      context.metrics.deltasFolded.inc({ outcome: 'pinned' });
-      return;
-    }
-    if (online === undefined || generationOf(delta.modelVersion) !== generation?.name) {
-      context.metrics.deltasFolded.inc({ outcome: 'stale' });
-      return;
-    }
-    if (!fits(delta, online)) {
-      context.metrics.deltasFolded.inc({ outcome: 'invalid' });
-      context.logger.error({ delta: delta.modelVersion }, 'a delta does not fit its model');
-      return;
-    }
-    const events = online.fold(delta, parseVersion(delta.modelVersion).patch);
-    this.#state.learned(delta);
-    context.metrics.deltasFolded.inc({ outcome: 'folded' });
-    for (const event of events) this.#report(event, delta.timestampMs, context);
+    const outcome = foldDelta(this.#state, delta, (event) =>
+      this.#report(event, delta.timestampMs, context),
+    );
+    context.metrics.deltasFolded.inc({ outcome });
+    if (outcome !== 'invalid') return;
+    context.logger.error({ delta: delta.modelVersion }, 'a delta does not fit its model');
   }
 
-  /** A slot that is born anew gets an id nobody had before. */
-  #report(event: LifecycleEvent, timestampMs: number, context: ProcessorContext): void {
-    const { type, slot, other, weight, gain, cost, within } = event;
+  #report(event: NamedEvent, timestampMs: number, context: ProcessorContext): void {
+    const { type, clusterId, otherId, weight, gain, cost, within } = event;
     const modelVersion = this.#state.version!;
-    const otherId = this.#state.clusterIds[other]!;
-    if (type === 'born' || type === 'split') this.#state.mint(slot);
-    const clusterId = this.#state.clusterIds[slot]!;
     const details =
       type === 'moved'
         ? { weight, distance: gain, radius: cost }
@@ -205,34 +184,16 @@ export class FoldCentroids implements Processor<RecordBatch> {
   }
 
   #seed(context: ProcessorContext): void {
-    const { k, seed, scaling, metric, missing } = this.#options;
-    if (this.#samples.rows === this.#triedRows) return;
-    const { values, weights, rows, dims, features } = this.#samples.merged();
-    const points = { values, n: rows, dims, weights, metric, missing };
-    const distinct = countDistinct(completePoints(points), rows, dims, k, weights);
+    const { k } = this.#options;
+    const { rows } = this.#samples;
+    if (rows === this.#triedRows) return;
+    const distinct = seedFirst(this.#state, this.#samples, this.#options);
     this.#triedRows = rows;
     if (distinct < k) {
       const text = `waiting for ${k} distinct points to seed ${k} clusters; ${distinct} so far`;
       context.logger.info({ rows, distinct, k }, text);
       return;
     }
-    const { kernels } = chooseKernels();
-    const start = bootstrapModel({ ...points, k, seed, scaling, kernels });
-    const clusterIds = Array.from({ length: k }, (_, j) => `c${j + 1}`);
-    const generation: Generation = {
-      name: '1.0',
-      parent: null,
-      origin: 'bootstrap',
-      seed,
-      features,
-      missing,
-      featureMeans: start.featureMeans,
-    };
-    const membership = { clusterIds, nextClusterNumber: k + 1, offsets: {} };
-    const { timestampMs } = this.#samples;
-    this.#state.begin(generation, start, membership, { timestampMs });
-    for (const sample of this.#samples.samples) this.#state.learned(sample);
-    this.#samples.clear();
     this.#birth(context, []);
     const timestamp = context.currentSystemTimeMs();
     const reason = `seeded from ${rows} points`;
@@ -241,7 +202,7 @@ export class FoldCentroids implements Processor<RecordBatch> {
       { alias: 'champion', version: this.#state.version!, previous: null },
       context,
     );
-    context.logger.info({ rows, k, dims }, 'the first model is seeded: version 1.0.0');
+    context.logger.info({ rows, k }, 'the first model is seeded: version 1.0.0');
   }
 
   /** @returns false when the command has to be delivered again */
@@ -307,43 +268,28 @@ export class FoldCentroids implements Processor<RecordBatch> {
   }
 
   #promote(candidate: Model, context: ProcessorContext): void {
-    const { parent, origin } = candidate;
-    const name = generationOf(candidate.version);
-    this.#begin({ ...candidate, name, parent, origin }, candidate, context);
+    this.#succeed(() => takeUpCandidate(this.#state, candidate), context);
   }
 
-  /** The version is taken up as it was published, under the name of a generation of its own: its old one has been lived. */
-  #rollBack(version: Model, context: ProcessorContext): void {
+  #rollBack(former: Model, context: ProcessorContext): void {
     const { online, decided } = this.#state;
     const { k, dims, metric = 'euclidean' } = online!.basis;
     const current = { version: this.#state.version!, k, dims, metric };
     const lived = Object.keys(decided.births).map((generation) => `${generation}.0`);
-    const name = nextGeneration(current, version, [...lived, ...this.#models.versions()]);
-    this.#begin(
-      { ...version, name, parent: version.version, origin: 'rollback' },
-      version,
-      context,
-    );
+    const name = nextGeneration(current, former, [...lived, ...this.#models.versions()]);
+    this.#succeed(() => takeUpFormer(this.#state, former, name), context);
   }
 
-  #begin(generation: Generation, start: Model, context: ProcessorContext): void {
+  /** What is replaced is kept under its version: a rollback begins from it. */
+  #succeed(takeUp: () => void, context: ProcessorContext): void {
     const before = this.#state.clusterIds.slice();
-    const { name, parent, origin, seed, features, missing, featureMeans } = generation;
-    const { lineage, parameters } = generation;
     const outgoing = this.#publishable(context);
     if (outgoing !== undefined) publish(outgoing, outgoing.version, context);
-    const membership =
-      origin === 'rollback' ? revivedIds(start, this.#state) : adoptedIds(start, this.#state);
-    const kept = origin === 'rollback' ? [] : lineage;
-    this.#state.begin(
-      { name, parent, origin, seed, features, missing, featureMeans, lineage: kept, parameters },
-      start,
-      membership,
-    );
+    takeUp();
     this.#samples.clear();
     this.#birth(context, before);
-    const text = origin === 'rollback' ? 'rolled back' : 'a candidate is current';
-    context.logger.info({ version: this.#state.version, parent }, text);
+    const { version, generation } = this.#state;
+    context.logger.info({ version, parent: generation?.parent }, 'another model is current');
   }
 
   /** Publishes x.y.0 for good and says what became of each cluster. */
@@ -407,17 +353,6 @@ function emit(event: ClusterEvent, context: ProcessorContext): void {
   const key = new TextEncoder().encode(event.clusterId);
   const nowMs = context.currentSystemTimeMs();
   context.output(topics.clusterEvents).append(nowMs, key, encodeClusterEvent(event));
-}
-
-function fits(delta: CentroidDelta, { basis: { k, dims }, halfLife }: OnlineModel): boolean {
-  const { clusters, sums, distanceHistogram, candidates, candidateWeights, landmarkMs } = delta;
-  return (
-    (halfLife.unit === 'ms' ? landmarkMs % halfLife.value === 0 : landmarkMs === -1) &&
-    clusters.every((slot) => slot >= 0 && slot < k) &&
-    sums.length === clusters.length * dims &&
-    distanceHistogram.length === clusters.length * distanceBins &&
-    candidates.length * 2 === candidateWeights.length * dims
-  );
 }
 
 /** Only our own tasks write here: a message nobody can read is counted and said, and the stream goes on. */

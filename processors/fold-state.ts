@@ -54,8 +54,7 @@ const basisRow = 'basis';
 
 export class FoldState {
   readonly #store: CentroidStore<Header>;
-  /** Of generations that begin from now on. */
-  readonly #halfLife: HalfLife;
+  #halfLife: HalfLife;
   generation: Generation | undefined;
   online: OnlineModel | undefined;
   clusterIds: string[] = [];
@@ -94,6 +93,11 @@ export class FoldState {
     const records = { basis, header: header.online, clusters: rows };
     state.online = OnlineModel.restore(records);
     return state;
+  }
+
+  /** Of generations that begin from now on. */
+  useHalfLife(halfLife: HalfLife): void {
+    this.#halfLife = halfLife;
   }
 
   get version(): string | undefined {

@@ -10,7 +10,18 @@ export {
 export { DecodePoints, type DecodePointsOptions } from './decode-points.ts';
 export { DetectDrift, type DetectDriftOptions } from './detect-drift.ts';
 export { FoldCentroids, type FoldCentroidsOptions } from './fold-centroids.ts';
+export { FoldState } from './fold-state.ts';
+export { JudgeShadow, type JudgeShadowOptions } from './judge-shadow.ts';
+export {
+  foldDelta,
+  type SeedOptions,
+  seedFirst,
+  takeUpCandidate,
+  takeUpFormer,
+} from './owner-steps.ts';
 export type { Processor, ProcessorContext, PunctuationKind } from './processor.ts';
+export { modelOf } from './published-model.ts';
 export { RequestRetrains } from './request-retrains.ts';
 export type { RetrainTriggerOptions } from './retrain-triggers.ts';
+export { SampleBuffer } from './sample-buffer.ts';
 export { centroidsStore, challengersStore, driftStore, retrainTriggersStore } from './stores.ts';

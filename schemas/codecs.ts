@@ -17,6 +17,8 @@ import {
   type QualitySummary,
   type RetrainCommand,
   retrainTriggers,
+  type ShadowComparison,
+  type ShadowSummary,
 } from './messages.ts';
 import type { Model } from './model.ts';
 import { bytesOf, numbersIn } from './number-arrays.ts';
@@ -63,17 +65,23 @@ export function decisionKey(number: number): Uint8Array {
   return Buffer.from(`default/decision-${number}/0`);
 }
 
+/** The key on `models` of the comparison that began with a decision. */
+export function comparisonKey(decision: number): Uint8Array {
+  return Buffer.from(`default/comparison-${decision}/0`);
+}
+
 /** What a key of `models` stands for; undefined for a key that is none of ours. */
 export function modelRecordKind(
   key: Uint8Array | null,
-): { readonly kind: 'model' | 'decision'; readonly name: string } | undefined {
-  const match = key && /^default\/(?:decision-(\d+)|(current|\d+\.\d+\.\d+))\/0$/.exec(utf8(key));
-  if (!match) return undefined;
-  const [, number, version] = match;
-  return version === undefined
-    ? { kind: 'decision', name: number! }
-    : { kind: 'model', name: version };
+): { readonly kind: 'model' | 'decision' | 'comparison'; readonly name: string } | undefined {
+  const text = key === null ? '' : utf8(key);
+  const [, kind, number, version] = recordPattern.exec(text) ?? [];
+  if (version !== undefined) return { kind: 'model', name: version };
+  if (number === undefined) return undefined;
+  return { kind: kind as 'decision' | 'comparison', name: number };
 }
+
+const recordPattern = /^default\/(?:(decision|comparison)-(\d+)|(current|\d+\.\d+\.\d+))\/0$/;
 
 export function encodeModelDecision(decision: ModelDecision): Uint8Array {
   return toJson(decision);
@@ -218,6 +226,22 @@ export function encodeRetrainState(state: RetrainState): Uint8Array {
 
 export function decodeRetrainState(bytes: Uint8Array): RetrainState {
   return fromJson('retrain state', bytes);
+}
+
+export function encodeShadowSummary(summary: ShadowSummary): Uint8Array {
+  return toJson(summary);
+}
+
+export function decodeShadowSummary(bytes: Uint8Array): ShadowSummary {
+  return fromJson('shadow summary', bytes);
+}
+
+export function encodeShadowComparison(comparison: ShadowComparison): Uint8Array {
+  return toJson(comparison);
+}
+
+export function decodeShadowComparison(bytes: Uint8Array): ShadowComparison {
+  return fromJson('comparison', bytes);
 }
 
 export function encodeClusterEvent(event: ClusterEvent): Uint8Array {

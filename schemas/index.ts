@@ -9,6 +9,7 @@ export {
 } from './assignment-encoder.ts';
 export { type NativeCodec, nativeCodec } from './codec/native-codec.ts';
 export {
+  comparisonKey,
   decisionKey,
   decodeChallengerReport,
   decodeClusterEvent,
@@ -20,6 +21,8 @@ export {
   decodeQuality,
   decodeRetrainCommand,
   decodeRetrainState,
+  decodeShadowComparison,
+  decodeShadowSummary,
   encodeChallengerReport,
   encodeClusterEvent,
   encodeDrift,
@@ -30,6 +33,8 @@ export {
   encodeQuality,
   encodeRetrainCommand,
   encodeRetrainState,
+  encodeShadowComparison,
+  encodeShadowSummary,
   modelKey,
   modelRecordKind,
 } from './codecs.ts';
@@ -49,6 +54,8 @@ export type {
   QualitySummary,
   RetrainCommand,
   RetrainTrigger,
+  ShadowComparison,
+  ShadowSummary,
 } from './messages.ts';
 export {
   type ClusterLineage,

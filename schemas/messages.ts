@@ -133,6 +133,48 @@ export interface QualitySummary {
   readonly outliers: number;
 }
 
+/** What a task saw since its last commit of the champion and of the version beside it, on the same sampled points. */
+export interface ShadowSummary {
+  /** The decision that set the alias `shadow`. */
+  readonly decision: number;
+  readonly shadowVersion: string;
+  readonly championVersion: string;
+  readonly partition: number;
+  readonly fromOffset: number;
+  readonly nextOffset: number;
+  /** Sampled points, and their total weight. */
+  readonly count: number;
+  readonly weight: number;
+  /** Σ weight · squared distance, each to its nearest centroid, both in the shadow's space. */
+  readonly championInertia: number;
+  readonly shadowInertia: number;
+  /** Points that both gave to the same cluster id. */
+  readonly sameIds: number;
+}
+
+/** How a version has done beside the champion so far: a sum of summaries. */
+export interface ShadowComparison {
+  readonly decision: number;
+  readonly shadowVersion: string;
+  /** The newest that was compared with. */
+  readonly championVersion: string;
+  readonly points: number;
+  /** Judged when there are so many. */
+  readonly pointsMin: number;
+  /** By which share the shadow must be better, 0…1. */
+  readonly margin: number;
+  readonly weight: number;
+  readonly championInertia: number;
+  readonly shadowInertia: number;
+  readonly sameIds: number;
+  /** Mean squared distances, in the shadow's space. */
+  readonly championError: number;
+  readonly shadowError: number;
+  /** Share of points whose cluster id is the same under both, 0…1. */
+  readonly idStability: number;
+  readonly state: 'running' | 'better' | 'not-better';
+}
+
 /** One closed window of the drift detectors. */
 export interface DriftReport {
   readonly window: number;

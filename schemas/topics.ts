@@ -11,6 +11,7 @@ export const topics = {
   quality: 'quality',
   drift: 'drift',
   retrains: 'retrains',
+  shadowQuality: 'shadow-quality',
   samples: 'samples',
   challengers: 'challengers',
 } as const;
@@ -60,6 +61,7 @@ export function topicSpecs(options: TopicOptions): TopicSpec[] {
     spec(topics.clusterEvents, 1, deleted),
     spec(topics.quality, 1, deleted),
     spec(topics.drift, 1, deleted),
+    spec(topics.shadowQuality, 1, deleted),
     spec(topics.samples, 1, { ...deleted, ...large }),
     spec(topics.challengers, 1, { 'cleanup.policy': 'compact,delete' }),
     spec(topics.retrains, 1, { 'cleanup.policy': 'compact,delete' }),

@@ -7,6 +7,7 @@ import {
   compareVersions,
   decodeModel,
   decodeModelDecision,
+  decodeShadowComparison,
   type Model,
   type ModelAlias,
   type ModelDecision,
@@ -14,6 +15,7 @@ import {
   type RecordBatch,
   recordKey,
   recordValue,
+  type ShadowComparison,
 } from '../schemas/index.ts';
 import { type Logger, silentLogger } from '../support/index.ts';
 import type { GlobalStore } from './state-store.ts';
@@ -52,6 +54,7 @@ export class ModelRegistry implements GlobalStore {
   /** The newest applied decision about each alias. */
   readonly #newest = new Map<ModelAlias, ModelDecision>();
   #pinned: ModelDecision | undefined;
+  readonly #comparisons = new Map<number, ShadowComparison>();
   #decisionNumber = 0;
   #current: Model | undefined;
 
@@ -68,7 +71,8 @@ export class ModelRegistry implements GlobalStore {
       const record = modelRecordKind(recordKey(batch, row));
       if (record === undefined) continue;
       changed = true;
-      if (record.kind === 'decision') this.#note(record.name, recordValue(batch, row));
+      if (record.kind === 'comparison') this.#compare(recordValue(batch, row));
+      else if (record.kind === 'decision') this.#note(record.name, recordValue(batch, row));
       else if (record.name === 'current') currentRow = row;
       else this.#keep(record.name, recordValue(batch, row));
     }
@@ -136,6 +140,11 @@ export class ModelRegistry implements GlobalStore {
       .sort((a, b) => a.number - b.number);
   }
 
+  /** How the version that a decision set beside the champion does; undefined before anything is known. */
+  comparison(decision: number): ShadowComparison | undefined {
+    return this.#comparisons.get(decision);
+  }
+
   /** Of the newest decision; 0 before the first. */
   get decisionNumber(): number {
     return this.#decisionNumber;
@@ -170,6 +179,11 @@ export class ModelRegistry implements GlobalStore {
     this.#newest.set(decision.alias, decision);
     if (decision.action === 'pin') this.#pinned = decision;
     if (decision.action === 'unpin') this.#pinned = undefined;
+  }
+
+  #compare(value: Uint8Array | null): void {
+    const comparison = value && this.#read(() => decodeShadowComparison(value), 'a comparison');
+    if (comparison) this.#comparisons.set(comparison.decision, comparison);
   }
 
   #keep(version: string, value: Uint8Array | null): void {

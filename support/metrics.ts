@@ -107,6 +107,11 @@ export class Metrics {
     'quantization_error',
     'Mean squared distance to the nearest centroid.',
   );
+  readonly shadowError = this.#gauge(
+    'shadow_mean_squared_distance',
+    'Of the points on which champion and shadow are compared, in the shadow’s space.',
+    ['alias'],
+  );
   readonly driftScore = this.#gauge('drift_score', 'Latest score of a drift detector.', [
     'detector',
   ]);

@@ -21,6 +21,7 @@ const folders = [
   'runtime',
   'jobs',
   'gateway',
+  'verification',
   'bin',
 ];
 

@@ -7,6 +7,7 @@ import type {
   DecodePointsOptions,
   DetectDriftOptions,
   FoldCentroidsOptions,
+  JudgeShadowOptions,
   RetrainTriggerOptions,
 } from '../processors/index.ts';
 import {
@@ -53,6 +54,15 @@ export interface ClusteringOptions {
     | undefined;
   /** When retrains are asked for; default never, and then there is no task for it. */
   readonly retrain?: RetrainTriggerOptions | undefined;
+  /** How a version beside the champion is judged. Default: told only, over 20,000 points, 1 % wanted, every 16th offset. */
+  readonly promotion?:
+    | {
+        readonly gate: boolean;
+        readonly points: number;
+        readonly margin: number;
+        readonly sampleEvery: number;
+      }
+    | undefined;
   readonly codeVersion: string;
 }
 
@@ -61,12 +71,14 @@ export interface CompiledClusteringOptions {
   readonly assign: AssignPointsOptions;
   readonly fold: FoldCentroidsOptions;
   readonly drift: DetectDriftOptions;
+  readonly shadow: JudgeShadowOptions;
   /** Undefined when there are no challengers. */
   readonly challengers: CompareChallengersOptions | undefined;
   /** Undefined when nothing is to ask for retrains. */
   readonly retrain: RetrainTriggerOptions | undefined;
 }
 
+const promotionDefault = { gate: false, points: 20_000, margin: 0.01, sampleEvery: 16 };
 const timestampSkewMsDefault = 3_600_000;
 
 /** @throws InvalidSettingError naming all that is wrong. */
@@ -77,6 +89,7 @@ export function compileClusteringOptions(given: ClusteringOptions): CompiledClus
     throw new InvalidSettingError(text, { faults });
   }
   const { model, bootstrap, points, drift, codeVersion } = given;
+  const { promotion = promotionDefault } = given;
   const features = model.features ?? [];
   const { metric = 'euclidean', missing = 'reject' } = model;
   const dimensions = model.dimensions ?? features.length;
@@ -93,6 +106,7 @@ export function compileClusteringOptions(given: ClusteringOptions): CompiledClus
       metric,
       missing,
       timestampSkewMsMax: decoder.timestampSkewMsMax,
+      shadowEvery: promotion.sampleEvery,
       sampleEvery: hasChallengers ? given.challengers!.sampleEvery : undefined,
     },
     fold: {
@@ -107,6 +121,7 @@ export function compileClusteringOptions(given: ClusteringOptions): CompiledClus
       bootstrapWaitMs: bootstrap.waitMs,
       codeVersion,
     },
+    shadow: { gate: promotion.gate, pointsMin: promotion.points, margin: promotion.margin },
     drift: drift?.windowPoints === undefined ? {} : { windowPoints: drift.windowPoints },
     challengers: hasChallengers
       ? {

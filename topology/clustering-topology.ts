@@ -4,6 +4,7 @@
 //                └──────► dead-letters
 //   centroid-deltas, model-commands ──► fold ──► models, cluster-events           one task per shard of centroids
 //   quality ──► detect-drift ──► drift
+//   assign ──► shadow-quality ──► judge-shadow ──► models, model-commands          while a version is beside the champion
 //   drift, the clock ──► request-retrains ──► model-commands                     where a setting asks for retrains
 //   assign ──► samples ──► compare-challengers ──► challengers                    where settings name challengers
 //   models ──► every process, as a table: assign takes the newest version with its next transaction
@@ -17,6 +18,7 @@ import {
   DetectDrift,
   driftStore,
   FoldCentroids,
+  JudgeShadow,
   RequestRetrains,
   retrainTriggersStore,
 } from '../processors/index.ts';
@@ -53,8 +55,17 @@ export function clusteringTopology(given: ClusteringOptions): Topology {
       from: ['summaries'],
       create: () => new DetectDrift(options.drift),
     })
-    .store(driftStore, { usedBy: ['detect-drift'] })
-    .sink('drift', { from: ['detect-drift'], topic: topics.drift });
+    .sink('drift', { from: ['detect-drift'], topic: topics.drift })
+
+    .sink('shadow-quality', { from: ['assign'], topic: topics.shadowQuality })
+    .source('shadow-summaries', { topic: topics.shadowQuality })
+    .processor('judge-shadow', {
+      from: ['shadow-summaries'],
+      create: () => new JudgeShadow(options.shadow),
+    })
+    .sink('comparisons', { from: ['judge-shadow'], topic: topics.models })
+    .sink('verdicts', { from: ['judge-shadow'], topic: topics.modelCommands })
+    .store(driftStore, { usedBy: ['detect-drift', 'judge-shadow'] });
 
   const { challengers } = options;
   if (challengers !== undefined) {

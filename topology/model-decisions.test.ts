@@ -48,9 +48,9 @@ async function flow(count: number): Promise<void> {
   await driver.run();
 }
 
-async function withModel(): Promise<Model> {
+async function withModel(changes: Partial<ClusteringOptions> = {}): Promise<Model> {
   random = new Random(3);
-  driver = await TopologyTestDriver.create(clusteringTopology(options), {
+  driver = await TopologyTestDriver.create(clusteringTopology({ ...options, ...changes }), {
     partitions: { points: 2, assignments: 2, 'dead-letters': 2 },
     batchRowsMax: 50,
   });
@@ -105,6 +105,65 @@ async function eventsOf(version: string): Promise<string[]> {
       [clusterId, type, details.otherId].filter(Boolean).join(' '),
     );
 }
+
+describe('a version beside the champion', () => {
+  const promotion = { gate: true, points: 400, margin: 0.01, sampleEvery: 2 };
+
+  /** A candidate whose clusters are `shift` off; the champion's own, at 0. */
+  async function beside(shift: number, changes: Partial<typeof promotion> = {}): Promise<Model> {
+    const before = await withModel({ promotion: { ...promotion, ...changes } });
+    const centroids = before.centroids.map((x) => x + shift);
+    const candidate: Model = {
+      ...before,
+      ...{ version: '1.1.0', parent: before.version, origin: 'retrain', deltaOffset: -1 },
+      ...{ centroids, reference: centroids },
+    };
+    await driver.pipe(topics.models, { key: modelKey('1.1.0'), value: encodeModel(candidate) });
+    await command({ command: 'alias', alias: 'shadow', version: '1.1.0' });
+    return before;
+  }
+
+  const comparison = () => registry().comparison(2);
+
+  it('is scored on a sample of the same points, and nobody is answered by it', async () => {
+    await beside(0.5, { gate: false });
+    await flow(300);
+    await driver.crash();
+    await flow(200);
+    const found = comparison()!;
+    expect(found).toMatchObject({ shadowVersion: '1.1.0', state: 'running', points: 250 });
+    expect(found.shadowError).toBeGreaterThan(found.championError);
+    expect(found.idStability).toBe(1);
+    expect(current().version).toMatch(/^1\.0\./);
+    expect(await findings()).toEqual([]);
+  });
+
+  it('loses the alias when it is not better by the margin over the points, with the figures as the reason', async () => {
+    await beside(0.5);
+    await flow(1_000);
+    expect(comparison()).toMatchObject({ state: 'not-better' });
+    expect(registry().alias('shadow')).toMatchObject({ version: null });
+    expect(newest()).toMatchObject({ requestedBy: 'gate', action: 'alias', outcome: 'applied' });
+    expect(newest().reason).toMatch(
+      /^not better: mean squared distance \d+\.\d\d % over \d+ points/,
+    );
+    const { points } = comparison()!;
+    await flow(100);
+    expect(comparison()!.points).toBe(points);
+    expect(current().version).toMatch(/^1\.0\./);
+  });
+
+  it('is promoted when it is better', async () => {
+    await beside(0, { margin: -0.5 });
+    await flow(1_000);
+    expect(comparison()).toMatchObject({ state: 'better' });
+    expect(current().version).toMatch(/^1\.1\./);
+    const [promoted, retired] = registry().decisions().slice(-2);
+    expect(promoted).toMatchObject({ action: 'promote', requestedBy: 'gate', version: '1.1.0' });
+    expect(retired).toMatchObject({ alias: 'shadow', version: null, previous: '1.1.0' });
+    expect(await findings()).toEqual([]);
+  });
+});
 
 describe('decisions about the model', () => {
   it('begin with the first model', async () => {

@@ -33,7 +33,8 @@ export function aliasRoutes(registry: ModelRegistry, commands: ModelCommands): R
       path: `${path}/{alias}`,
       handle: ({ params }) => {
         const entry = registry.alias(aliasIn(params));
-        return tagged(json(described(entry)), entry);
+        const comparison = comparisonOf(registry, entry);
+        return tagged(json({ ...described(entry), ...comparison }), entry);
       },
     },
     {
@@ -138,6 +139,12 @@ function described({ alias, version, number, decision }: AliasEntry): Record<str
     ...{ alias, version, number, since },
     ...{ previous: previous ?? null, requestedBy: requestedBy ?? null, reason: reason ?? null },
   };
+}
+
+/** What is known of a version beside the champion. */
+function comparisonOf(registry: ModelRegistry, { alias, number }: AliasEntry): object {
+  const comparison = alias === 'shadow' ? registry.comparison(number) : undefined;
+  return comparison === undefined ? {} : { comparison };
 }
 
 function tagged(response: GatewayResponse, { number }: AliasEntry): GatewayResponse {

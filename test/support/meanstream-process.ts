@@ -59,6 +59,12 @@ export class MeanstreamProcess {
     }
   }
 
+  /** Waits until it ends by itself. @returns the exit code, or the signal's name. */
+  async exit(): Promise<number | string> {
+    if (this.running) await once(this.#child, 'close');
+    return this.#child.exitCode ?? this.#child.signalCode!;
+  }
+
   /** Sends the signal and waits for the end. @returns the exit code, or the signal's name. */
   async end(signal: NodeJS.Signals = 'SIGTERM', timeoutMs = 35_000): Promise<number | string> {
     if (this.running) {

@@ -17,6 +17,7 @@ const product = [
   'runtime',
   'jobs',
   'gateway',
+  'verification',
 ];
 
 const mayImport: Readonly<Record<string, readonly string[]>> = {
@@ -34,6 +35,15 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   runtime: ['support', 'schemas', 'broker', 'state-stores', 'processors', 'topology'],
   jobs: ['support', 'schemas', 'clustering', 'broker', 'state-stores'],
   gateway: ['support', 'schemas', 'clustering', 'broker', 'state-stores'],
+  verification: [
+    'support',
+    'schemas',
+    'clustering',
+    'broker',
+    'state-stores',
+    'processors',
+    'jobs',
+  ],
   bin: product,
   bench: product,
   examples: product,

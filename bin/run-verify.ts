@@ -1,0 +1,72 @@
+// Verification as a command: the settings say what the first model was made with, the log says the rest.
+
+import type { SettingValues } from '../config/index.ts';
+import { type Finding, type VerifyReport, verifyVersions } from '../verification/index.ts';
+import type { CommandContext, SettingFlags } from './command-context.ts';
+import { checkFailedError } from './exit-codes.ts';
+import { openEmbedded, openKafka } from './open-broker.ts';
+import { pointDecoder } from './pipeline.ts';
+import { ProgressLine, progressBar, thousands } from './terminal.ts';
+
+export interface VerifyFlags extends SettingFlags {
+  readonly dataDir?: string;
+  readonly json?: boolean;
+}
+
+/** @throws MeanstreamError (exit code 4) when anything differs */
+export async function verifyOnce(
+  context: CommandContext,
+  version: string | undefined,
+  { dataDir, json }: VerifyFlags,
+): Promise<void> {
+  const { settings } = context;
+  const broker =
+    dataDir === undefined ? await openKafka(context) : await openEmbedded(context, dataDir);
+  const line = new ProgressLine(process.stderr);
+  let report: VerifyReport;
+  try {
+    report = await verifyVersions({
+      broker,
+      version,
+      decoder: () => pointDecoder(settings),
+      first: firstModelOf(settings),
+      onProgress: ({ deltas, of, version: at }) =>
+        line.update(`verify ${progressBar(Math.min(1, deltas / of))}  ${at ?? 'samples'}`),
+    });
+  } finally {
+    await broker.close();
+  }
+  line.end(reportText(report));
+  if (json) process.stdout.write(`${JSON.stringify(report)}\n`);
+  else for (const finding of report.findings) process.stdout.write(`${findingText(finding)}\n`);
+  if (report.findings.length === 0) return;
+  const [first] = report.findings;
+  throw checkFailedError(
+    `${first!.of} is not what the log gives: ${first!.where}. Roll back to a version before it, and look who wrote to the topics.`,
+    { findings: report.findings.length },
+  );
+}
+
+function firstModelOf(settings: SettingValues) {
+  const metric = settings['model.metric'];
+  return {
+    k: settings['model.k'],
+    dimensions: settings['model.dimensions'] || settings['model.features'].length,
+    scaling: metric !== 'cosine' && settings['model.scaling'] !== 'none',
+    metric,
+    missing: settings['model.missing'],
+    seed: settings['model.seed'],
+  };
+}
+
+function reportText(report: VerifyReport): string {
+  const { versionsCompared, recordsCompared, birthsRecomputed, deltasRecomputed } = report;
+  const births = birthsRecomputed.join(', ');
+  const found = report.findings.length;
+  const verdict = found === 0 ? 'equal, bit for bit' : `${found} differences`;
+  return `${thousands(versionsCompared)} versions in ${thousands(recordsCompared)} records (generations ${births}) from ${thousands(deltasRecomputed)} deltas of ${thousands(report.pointsReplayed)} points: ${verdict}`;
+}
+
+function findingText({ of, where, recorded, recomputed }: Finding): string {
+  return `${of}: ${where} is ${recorded}, recomputed ${recomputed}`;
+}

@@ -1,0 +1,116 @@
+// What the owner of a model does with its state, step by step: pure, so that whoever has the logs can take the same steps again.
+
+import {
+  bootstrapModel,
+  chooseKernels,
+  completePoints,
+  countDistinct,
+  distanceBins,
+  type LifecycleEvent,
+  type OnlineModel,
+} from '../clustering/index.ts';
+import {
+  type CentroidDelta,
+  generationOf,
+  type Metric,
+  type MissingPolicy,
+  type Model,
+  parseVersion,
+} from '../schemas/index.ts';
+import { adoptedIds, revivedIds } from './adopted-ids.ts';
+import type { FoldState } from './fold-state.ts';
+import type { SampleBuffer } from './sample-buffer.ts';
+
+/** Of the first model; one that is promoted has its own. */
+export interface SeedOptions {
+  readonly k: number;
+  readonly scaling: boolean;
+  readonly metric: Metric;
+  readonly missing: MissingPolicy;
+  readonly seed: number;
+}
+
+/** Version 1.0.0 from samples. @returns how many distinct points there are: nothing is done while there are fewer than k */
+export function seedFirst(state: FoldState, samples: SampleBuffer, options: SeedOptions): number {
+  const { k, seed, scaling, metric, missing } = options;
+  const { values, weights, rows, dims, features } = samples.merged();
+  const points = { values, n: rows, dims, weights, metric, missing };
+  const distinct = countDistinct(completePoints(points), rows, dims, k, weights);
+  if (distinct < k) return distinct;
+  const { kernels } = chooseKernels();
+  const start = bootstrapModel({ ...points, k, seed, scaling, kernels });
+  const clusterIds = Array.from({ length: k }, (_, j) => `c${j + 1}`);
+  const { featureMeans } = start;
+  state.begin(
+    { name: '1.0', parent: null, origin: 'bootstrap', seed, features, missing, featureMeans },
+    start,
+    { clusterIds, nextClusterNumber: k + 1, offsets: {} },
+    { timestampMs: samples.timestampMs },
+  );
+  for (const sample of samples.samples) state.learned(sample);
+  samples.clear();
+  return distinct;
+}
+
+/** A candidate becomes what the owner goes on from. */
+export function takeUpCandidate(state: FoldState, candidate: Model): void {
+  const { parent, origin, seed, features, missing, featureMeans, lineage, parameters } = candidate;
+  const name = generationOf(candidate.version);
+  state.begin(
+    { name, parent, origin, seed, features, missing, featureMeans, lineage, parameters },
+    candidate,
+    adoptedIds(candidate, state),
+  );
+}
+
+/** So does what a former champion had learned, under the name of a generation of its own: its old one has been lived. */
+export function takeUpFormer(state: FoldState, former: Model, name: string): void {
+  const { version: parent, seed, features, missing, featureMeans, parameters } = former;
+  state.begin(
+    { name, parent, origin: 'rollback', seed, features, missing, featureMeans, parameters },
+    former,
+    revivedIds(former, state),
+  );
+}
+
+export type FoldOutcome = 'folded' | 'stale' | 'pinned' | 'invalid';
+
+/** What happened to a cluster, with the ids of whom it happened to. */
+export interface NamedEvent extends LifecycleEvent {
+  readonly clusterId: string;
+  readonly otherId: string;
+}
+
+/** One decay step, if the delta belongs to the generation and the model learns. @param report is called for each event */
+export function foldDelta(
+  state: FoldState,
+  delta: CentroidDelta,
+  report: (event: NamedEvent) => void = () => {},
+): FoldOutcome {
+  const { generation, online, decided } = state;
+  if (decided.pinnedBy !== null) return 'pinned';
+  if (online === undefined || generationOf(delta.modelVersion) !== generation?.name) return 'stale';
+  if (!fits(delta, online)) return 'invalid';
+  const events = online.fold(delta, parseVersion(delta.modelVersion).patch);
+  state.learned(delta);
+  for (const event of events) report({ ...event, ...named(state, event) });
+  return 'folded';
+}
+
+/** A slot that is born anew gets an id nobody had before. */
+function named(state: FoldState, { type, slot, other }: LifecycleEvent) {
+  const otherId = state.clusterIds[other]!;
+  if (type === 'born' || type === 'split') state.mint(slot);
+  return { clusterId: state.clusterIds[slot]!, otherId };
+}
+
+function fits(delta: CentroidDelta, { basis: { k, dims }, halfLife }: OnlineModel): boolean {
+  const { clusters, sums, distanceHistogram, candidates, candidateWeights, landmarkMs } = delta;
+  return (
+    (halfLife.unit === 'ms' ? landmarkMs % halfLife.value === 0 : landmarkMs === -1) &&
+    clusters.every((slot) => slot >= 0 && slot < k) &&
+    sums.length === clusters.length * dims &&
+    distanceHistogram.length === clusters.length * distanceBins &&
+    candidates.length * 2 === candidateWeights.length * dims
+  );
+}
