@@ -13,7 +13,6 @@ import {
   recordValue,
   type ShadowComparison,
   type ShadowSummary,
-  topics,
 } from '../schemas/index.ts';
 import type { KeyValueStore } from '../state-stores/index.ts';
 import { InvalidRecordError } from '../support/index.ts';

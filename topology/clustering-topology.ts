@@ -50,13 +50,6 @@ export function clusteringTopology(given: ClusteringOptions): Topology {
     .sink('models', { from: ['fold'], topic: topics.models })
     .sink('cluster-events', { from: ['fold'], topic: topics.clusterEvents })
 
-    .source('summaries', { topic: topics.quality })
-    .processor('detect-drift', {
-      from: ['summaries'],
-      create: () => new DetectDrift(options.drift),
-    })
-    .sink('drift', { from: ['detect-drift'], topic: topics.drift })
-
     .sink('shadow-quality', { from: ['assign'], topic: topics.shadowQuality })
     .source('shadow-summaries', { topic: topics.shadowQuality })
     .processor('judge-shadow', {
@@ -65,6 +58,13 @@ export function clusteringTopology(given: ClusteringOptions): Topology {
     })
     .sink('comparisons', { from: ['judge-shadow'], topic: topics.models })
     .sink('verdicts', { from: ['judge-shadow'], topic: topics.modelCommands })
+
+    .source('summaries', { topic: topics.quality })
+    .processor('detect-drift', {
+      from: ['summaries'],
+      create: () => new DetectDrift(options.drift),
+    })
+    .sink('drift', { from: ['detect-drift'], topic: topics.drift })
     .store(driftStore, { usedBy: ['detect-drift', 'judge-shadow'] });
 
   const { challengers } = options;

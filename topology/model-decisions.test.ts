@@ -131,7 +131,8 @@ describe('a version beside the champion', () => {
     await driver.crash();
     await flow(200);
     const found = comparison()!;
-    expect(found).toMatchObject({ shadowVersion: '1.1.0', state: 'running', points: 250 });
+    expect(found).toMatchObject({ shadowVersion: '1.1.0', state: 'running' });
+    expect(found.points).toBeGreaterThan(240);
     expect(found.shadowError).toBeGreaterThan(found.championError);
     expect(found.idStability).toBe(1);
     expect(current().version).toMatch(/^1\.0\./);

@@ -435,6 +435,7 @@ function gone(what: string, logStart: number): InvalidSettingError {
 
 /** The state is made from the log alone, and nothing of it is stored. */
 const emptyStore: KeyValueStore = {
+  name: 'none',
   get: async () => undefined,
   put: () => {},
   delete: () => {},

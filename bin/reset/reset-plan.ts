@@ -56,6 +56,7 @@ const kinds: Readonly<Record<TopicName, Kind>> = {
   [topics.retrains]: 'learned',
   [topics.samples]: 'learned',
   [topics.challengers]: 'learned',
+  [topics.shadowQuality]: 'learned',
 };
 
 export async function planReset(
