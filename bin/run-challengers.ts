@@ -46,7 +46,7 @@ export function challengersText(report: ChallengerReport): string {
     styled(process.stdout, 'bold', verdict),
     ...reasons,
     table(head, rows),
-    `${thousands(sampled)} points looked at, which stand for ${thousands(points)}; model ${modelVersion}. Every point is scored before it is learned.`,
+    `${thousands(sampled)} points looked at, which stand for ${thousands(points)}; model ${modelVersion}. Every point is scored before it is learned; "against" is of the typical block.`,
   ].join('\n');
 }
 

@@ -49,7 +49,7 @@ export interface TrialBlock {
 export interface ContenderResult extends Contender {
   readonly isBaseline: boolean;
   readonly meanSquaredDistance: number;
-  /** Against the baseline: −0.03 is three per cent less. */
+  /** Of the typical block against the baseline's (geometric mean): −0.03 is three per cent less. */
   readonly change: number;
   readonly silhouette: number;
   readonly calinskiHarabasz: number | null;
@@ -363,8 +363,8 @@ function reasonFor(best: ContenderResult, baseline: ContenderResult): string {
   const sure = `confidence ${best.confidence.toFixed(3)}`;
   if (best.k === baseline.k) {
     const less = (-100 * best.change).toFixed(1);
-    return `${best.name}: points are ${less} % nearer (squared distance, before they are learned) than with ${baseline.name}, ${sure}.`;
+    return `${best.name}: points are ${less} % nearer (squared distance, before they are learned) than with the parameters in use, ${sure}.`;
   }
   const by = (best.silhouette - baseline.silhouette).toFixed(3);
-  return `${best.name}: the silhouette is larger by ${by} than with ${baseline.name}, ${sure}, and Calinski-Harabasz agrees.`;
+  return `${best.name}: the silhouette is larger by ${by} than with the parameters in use, ${sure}, and Calinski-Harabasz agrees.`;
 }
