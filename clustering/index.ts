@@ -118,13 +118,6 @@ export {
   type OnlineSnapshot,
 } from './online-model.ts';
 export {
-  type ParallelSeedingOptions,
-  type SeedDraw,
-  SeedingPart,
-  type SeedingPoints,
-  seedInParallel,
-} from './parallel-seeding.ts';
-export {
   type ClusteringQuality,
   clusteringQuality,
   clusterRadius,
@@ -136,6 +129,20 @@ export {
   type QualityModel,
   type QualityStatistics,
 } from './quality-accumulator.ts';
+export { CentroidViews } from './ranges/centroid-views.ts';
+export { AnswerCombiner } from './ranges/combine.ts';
+export { type FitRangesOptions, fitRanges } from './ranges/fit-ranges.ts';
+export {
+  type RangeFit,
+  type RangeFitProblem,
+  type RangeIteration,
+  type RangeSample,
+  rangeFitSteps,
+  sampleRowsDefault,
+} from './ranges/range-fit.ts';
+export { MemoryRows, type RangeRows, type RowBlock, scaleRows } from './ranges/range-rows.ts';
+export { RangeWork, stateBytesPerRow } from './ranges/range-work.ts';
+export type { RangeSpace, Step, StepAnswer, StepKind } from './ranges/steps.ts';
 export { fitScaler, identityScaler, type Scaler, scalePoints, unscalePoints } from './scaler.ts';
 export { countDistinct, type SeedingOptions, seedCentroids } from './seeding.ts';
 export { surplusSeeds } from './shrinking-path.ts';

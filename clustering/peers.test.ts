@@ -27,8 +27,8 @@ import { calinskiHarabasz } from './validity.ts';
 // | an alarm without end, or of rises only, or too often  | drift/page-hinkley.test                                        |
 // | bins that depend on the current window                | quality.test: shares by reference centroid                     |
 // | a rate of 1/N that freezes                            | online-model.test: moves after ten million points              |
-// | fewer clusters than asked                             | seeding.test, parallel-seeding.test, full-batch.test           |
-// | two runs of one seed differ                           | online-model, full-batch, parallel-seeding, k-selection: bits  |
+// | fewer clusters than asked                             | seeding.test, range-fit.test, full-batch.test                  |
+// | two runs of one seed differ                           | online-model, full-batch, range-fit, k-selection: bits         |
 // | a metric without data is 0                            | validity.test: absent, not 0; drift-monitor.test: no index     |
 // | assigning learns or re-clusters                       | assigner.test: learns nothing                                  |
 // | the raw mean for a "cosine" centroid                  | spherical.test: a long vector counts like a short one          |
