@@ -38,6 +38,7 @@ export {
   modelKey,
   modelRecordKind,
 } from './codecs.ts';
+export { decodeColumnMessage, encodeColumnMessage } from './column-message.ts';
 export type {
   Assignment,
   BootstrapSample,
@@ -102,6 +103,24 @@ export {
   recordValue,
 } from './record-batch.ts';
 export type { RetrainOutcome, RetrainPhase, RetrainState } from './retrain-state.ts';
+export {
+  decodeRetrainReply,
+  decodeRetrainTask,
+  encodeRetrainReply,
+  encodeRetrainTask,
+  type JobRange,
+  type RetrainAnswer,
+  type RetrainEnd,
+  type RetrainFailure,
+  type RetrainHeartbeat,
+  type RetrainJob,
+  type RetrainPartial,
+  type RetrainReassign,
+  type RetrainReply,
+  type RetrainRows,
+  type RetrainStep,
+  type RetrainTask,
+} from './retrain-messages.ts';
 export {
   changelogTopic,
   type TopicName,

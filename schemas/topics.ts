@@ -14,6 +14,8 @@ export const topics = {
   shadowQuality: 'shadow-quality',
   samples: 'samples',
   challengers: 'challengers',
+  retrainTasks: 'retrain-tasks',
+  retrainPartials: 'retrain-partials',
 } as const;
 
 export type TopicName = (typeof topics)[keyof typeof topics];
@@ -65,6 +67,8 @@ export function topicSpecs(options: TopicOptions): TopicSpec[] {
     spec(topics.samples, 1, { ...deleted, ...large }),
     spec(topics.challengers, 1, { 'cleanup.policy': 'compact,delete' }),
     spec(topics.retrains, 1, { 'cleanup.policy': 'compact,delete' }),
+    spec(topics.retrainTasks, 1, { ...deleted, ...large }),
+    spec(topics.retrainPartials, 1, { ...deleted, ...large }),
   ];
 }
 

@@ -75,6 +75,20 @@ export class RecordTooLargeError extends MeanstreamError {
   }
 }
 
+/** A worker's copy of a range is not what it wrote: replay the range from the log. */
+export class SegmentCorruptedError extends MeanstreamError {
+  constructor(message: string, context?: ErrorContext) {
+    super('MEANSTREAM_SEGMENT_CORRUPTED', message, context);
+  }
+}
+
+/** A job was ended by somebody else: stop working on it; nothing of it is published. */
+export class JobCancelledError extends MeanstreamError {
+  constructor(message: string, context?: ErrorContext) {
+    super('MEANSTREAM_JOB_CANCELLED', message, context);
+  }
+}
+
 /** The asked offset is not in the log: input follows auto.offset.reset, a store is rebuilt. */
 export class OffsetOutOfRangeError extends MeanstreamError {
   constructor(message: string, context?: ErrorContext) {

@@ -57,6 +57,8 @@ const kinds: Readonly<Record<TopicName, Kind>> = {
   [topics.samples]: 'learned',
   [topics.challengers]: 'learned',
   [topics.shadowQuality]: 'learned',
+  [topics.retrainTasks]: 'learned',
+  [topics.retrainPartials]: 'learned',
 };
 
 export async function planReset(

@@ -1,0 +1,148 @@
+// The durable half of a coordinator: its job is what stands on `retrain-tasks`. One living writer of a transactional id, so there
+// is one coordinator at a time; opening the log takes it over, and whoever had it before is fenced at its next word.
+//
+// The committed offset of its group is where the job under way begins, or the end of the topic when none is. A new coordinator
+// reads from there: the job, the answers that all ranges' answers came to, and the step that nobody has finished.
+
+import type { Append, Broker, TransactionalWriter } from '../../broker/index.ts';
+import type { Step, StepAnswer } from '../../clustering/index.ts';
+import {
+  decodeRetrainTask,
+  encodeRetrainTask,
+  RecordBatchBuilder,
+  type RetrainEnd,
+  type RetrainJob,
+  type RetrainStep,
+  type RetrainTask,
+  recordValue,
+  topics,
+} from '../../schemas/index.ts';
+import { type Clock, JobCancelledError, TaskMigratedError } from '../../support/index.ts';
+
+export function coordinatorGroup(application: string): string {
+  return `${application}-retrain`;
+}
+
+export interface JobLogOptions {
+  readonly broker: Broker;
+  readonly application: string;
+  readonly clock: Clock;
+}
+
+/** A job that was begun and not ended, as a coordinator finds it. */
+export interface UnfinishedJob {
+  readonly job: RetrainJob;
+  /** By step. */
+  readonly answers: ReadonlyMap<number, StepAnswer>;
+  /** The last one asked. */
+  readonly step: RetrainStep<Step> | undefined;
+}
+
+const tasks = { topic: topics.retrainTasks, partition: 0 } as const;
+
+export class JobLog {
+  readonly #options: JobLogOptions;
+  readonly #writer: TransactionalWriter;
+  readonly unfinished: UnfinishedJob | undefined;
+
+  private constructor(
+    options: JobLogOptions,
+    writer: TransactionalWriter,
+    unfinished: UnfinishedJob | undefined,
+  ) {
+    this.#options = options;
+    this.#writer = writer;
+    this.unfinished = unfinished;
+  }
+
+  /** Takes over from whoever had it. */
+  static async open(options: JobLogOptions): Promise<JobLog> {
+    const { broker, application } = options;
+    const writer = await broker.openTransactionalWriter(`${application}-retrain-coordinator`);
+    try {
+      return new JobLog(options, writer, await readUnfinished(options));
+    } catch (error) {
+      await writer.close();
+      throw error;
+    }
+  }
+
+  /** Begins a job; `rows` are what it brings with it. */
+  async begin(job: RetrainJob, rows: readonly RetrainTask[]): Promise<void> {
+    const [offsets] = await this.#options.broker.listOffsets(topics.retrainTasks);
+    await this.#commit([appendOf([job], this.#options.clock)], offsets?.end ?? 0);
+    // One by one: each may be nearly as large as a record can be.
+    for (const task of rows) await this.write([task]);
+  }
+
+  async write(messages: readonly RetrainTask[]): Promise<void> {
+    await this.#commit([appendOf(messages, this.#options.clock)]);
+  }
+
+  /** Ends the job, and publishes what came of it: both or neither. */
+  async end(message: RetrainEnd, published: readonly Append[] = []): Promise<void> {
+    const [offsets] = await this.#options.broker.listOffsets(topics.retrainTasks);
+    const appends = [appendOf([message], this.#options.clock), ...published];
+    await this.#commit(appends, offsets?.end ?? 0);
+  }
+
+  close(): Promise<void> {
+    return this.#writer.close();
+  }
+
+  async #commit(appends: readonly Append[], offset?: number): Promise<void> {
+    const group = coordinatorGroup(this.#options.application);
+    const offsets = offset === undefined ? [] : [{ ...tasks, offset, metadata: '' }];
+    try {
+      await this.#writer.commit({ appends, group, offsets });
+    } catch (error) {
+      if (!(error instanceof TaskMigratedError)) throw error;
+      throw new JobCancelledError(
+        'Another coordinator has taken the retrain over, or cancelled it; this one has stopped.',
+        { cause: error },
+      );
+    }
+  }
+}
+
+function appendOf(messages: readonly RetrainTask[], clock: Clock): Append {
+  const values = messages.map(encodeRetrainTask);
+  const bytes = values.reduce((sum, { length }) => sum + length, 0);
+  const records = new RecordBatchBuilder(values.length, bytes + 64 * values.length);
+  for (const [i, value] of values.entries()) {
+    records.append(clock.nowMs(), new TextEncoder().encode(messages[i]!.job), value);
+  }
+  return { ...tasks, records };
+}
+
+async function readUnfinished({
+  broker,
+  application,
+}: JobLogOptions): Promise<UnfinishedJob | undefined> {
+  const [committed] = await broker.committedOffsets(coordinatorGroup(application), [tasks]);
+  const [offsets] = await broker.listOffsets(topics.retrainTasks);
+  if (committed === undefined || offsets === undefined) return undefined;
+  const reader = broker.openReader(tasks, Math.max(committed.offset, offsets.logStart));
+  let job: RetrainJob | undefined;
+  let step: RetrainStep<Step> | undefined;
+  const answers = new Map<number, StepAnswer>();
+  try {
+    while (reader.position < offsets.end) {
+      const batch = await reader.read({ rowsMax: 256, waitMsMax: 1_000 });
+      for (let row = 0; row < batch.n; row++) {
+        const task = decodeRetrainTask(recordValue(batch, row)!);
+        if (task.type === 'job') {
+          job = task;
+          step = undefined;
+          answers.clear();
+        } else if (task.job !== job?.job) continue;
+        else if (task.type === 'step') step = task as RetrainStep<Step>;
+        else if (task.type === 'answer') answers.set(task.step, task.answer as StepAnswer);
+        else if (task.type === 'end') job = undefined;
+      }
+    }
+  } finally {
+    await reader.close();
+  }
+  return job === undefined ? undefined : { job, answers, step };
+}

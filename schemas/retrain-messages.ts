@@ -1,0 +1,129 @@
+// What coordinator and workers of a retrain say to each other. Column messages (column-message.ts): a job's requests and answers
+// are columns of numbers, whose shapes clustering/ranges/steps.ts says.
+//
+//   retrain-tasks      coordinator → workers, and to itself: its log. Transactions of one writer at a time.
+//     job              what is to be fitted, and in which ranges
+//     rows             the rows of a range that is no range of the log: an earlier job's coreset
+//     step             a request to all ranges, and which worker has which
+//     reassign         ranges of the step that another worker is to answer too
+//     answer           what all answers came to: with these a new coordinator goes on where the last one was
+//     end              done, cancelled or failed
+//   retrain-partials   workers → coordinator
+//     heartbeat        a worker lives; what it has packed
+//     partial          a range's answer. The first one counts; another's has the same bits
+//     failed           a worker cannot go on
+
+import { decodeColumnMessage, encodeColumnMessage } from './column-message.ts';
+import type { Metric, MissingPolicy, OffsetRange } from './model.ts';
+import type { PointShape } from './point-reader.ts';
+
+/** A piece of a partition of `points`; partition −1: rows that the job brings with it. */
+export interface JobRange extends OffsetRange {
+  readonly partition: number;
+}
+
+/** Of a job, what a worker needs. */
+export interface RetrainJob {
+  readonly type: 'job';
+  readonly job: string;
+  readonly ranges: readonly JobRange[];
+  readonly shape: PointShape & { readonly dims: number };
+  readonly metric: Metric;
+  readonly missing: MissingPolicy;
+  readonly seed: number;
+  /** What only the coordinator reads: its problem, the parent, who asked. */
+  readonly plan: unknown;
+}
+
+export interface RetrainRows {
+  readonly type: 'rows';
+  readonly job: string;
+  readonly range: number;
+  /** rows × dims, input units. */
+  readonly values: Float32Array;
+  readonly weights: Float32Array;
+}
+
+export interface RetrainStep<Request = unknown> {
+  readonly type: 'step';
+  readonly job: string;
+  readonly step: number;
+  /** Where on `retrain-partials` the answers to it begin. */
+  readonly partialsFrom: number;
+  /** The worker of each range. */
+  readonly owners: readonly string[];
+  readonly request: Request;
+}
+
+export interface RetrainReassign {
+  readonly type: 'reassign';
+  readonly job: string;
+  readonly step: number;
+  readonly worker: string;
+  readonly ranges: readonly number[];
+}
+
+export interface RetrainAnswer<Answer = unknown> {
+  readonly type: 'answer';
+  readonly job: string;
+  readonly step: number;
+  readonly answer: Answer;
+}
+
+export interface RetrainEnd {
+  readonly type: 'end';
+  readonly job: string;
+  readonly outcome: 'done' | 'cancelled' | 'failed';
+  readonly reason: string;
+}
+
+export type RetrainTask =
+  | RetrainJob
+  | RetrainRows
+  | RetrainStep
+  | RetrainReassign
+  | RetrainAnswer
+  | RetrainEnd;
+
+export interface RetrainHeartbeat {
+  readonly type: 'heartbeat';
+  readonly worker: string;
+  readonly job: string | null;
+  /** Records replayed for this job, of ranges whose first replay it was. */
+  readonly replayed: number;
+}
+
+export interface RetrainPartial<Answer = unknown> {
+  readonly type: 'partial';
+  readonly worker: string;
+  readonly job: string;
+  readonly step: number;
+  readonly range: number;
+  readonly answer: Answer;
+}
+
+export interface RetrainFailure {
+  readonly type: 'failed';
+  readonly worker: string;
+  readonly job: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+export type RetrainReply = RetrainHeartbeat | RetrainPartial | RetrainFailure;
+
+export function encodeRetrainTask(task: RetrainTask): Uint8Array {
+  return encodeColumnMessage(task);
+}
+
+export function decodeRetrainTask(bytes: Uint8Array): RetrainTask {
+  return decodeColumnMessage(bytes);
+}
+
+export function encodeRetrainReply(reply: RetrainReply): Uint8Array {
+  return encodeColumnMessage(reply);
+}
+
+export function decodeRetrainReply(bytes: Uint8Array): RetrainReply {
+  return decodeColumnMessage(bytes);
+}
