@@ -12,6 +12,7 @@ import { addModels } from './commands/models.ts';
 import { addProduce } from './commands/produce.ts';
 import { addReset } from './commands/reset.ts';
 import { addRetrain } from './commands/retrain.ts';
+import { addRetrainWorker } from './commands/retrain-worker.ts';
 import { addServices } from './commands/services.ts';
 import { addTail } from './commands/tail.ts';
 import { addTopics } from './commands/topics.ts';
@@ -26,6 +27,7 @@ const commands = [
   addDev,
   addServices,
   addRetrain,
+  addRetrainWorker,
   addRecommendK,
   addChallengers,
   addModels,

@@ -3,43 +3,92 @@
 import type { Broker } from '../broker/index.ts';
 import { kMaxDefault } from '../clustering/index.ts';
 import {
+  JobLog,
   type RetrainHooks,
   type RetrainProgress,
   type RetrainReport,
   runRetrain,
+  type TeamOptions,
 } from '../jobs/index.ts';
 import type { RetrainPhase } from '../schemas/index.ts';
 import type { Metrics } from '../support/index.ts';
 import type { CommandContext, SettingFlags } from './command-context.ts';
 import { requireTopics } from './deployment-topics.ts';
+import { exitCodes } from './exit-codes.ts';
 import { headline } from './k-report/k-criteria.ts';
+import { openArtifacts } from './open-artifacts.ts';
 import { openKafka } from './open-broker.ts';
 import { codeVersion } from './package-root.ts';
 import { pointDecoder } from './pipeline.ts';
+import { RetrainWorkers } from './retrain-workers.ts';
 import { recommendKFor } from './run-recommend-k.ts';
+import type { Shutdown } from './shutdown.ts';
 import { ProgressLine, progressBar, thousands } from './terminal.ts';
 
 export interface RetrainFlags extends SettingFlags {
   readonly k?: string;
   readonly seed?: string;
   readonly promote: boolean;
+  readonly workers?: string;
+  readonly history?: string;
+  readonly inMemory?: boolean;
+  readonly cancel?: boolean;
   readonly json?: boolean;
 }
 
-export async function retrainOnce(context: CommandContext, flags: RetrainFlags): Promise<void> {
+export async function retrainOnce(
+  context: CommandContext,
+  flags: RetrainFlags,
+  shutdown: Shutdown,
+): Promise<void> {
   const broker = await openKafka(context);
   const line = new ProgressLine(process.stderr);
+  let workers: RetrainWorkers | undefined;
   try {
     await requireTopics(context, broker);
-    const report = await retrain(context, {
+    if (!flags.inMemory) {
+      workers = await RetrainWorkers.start(context, context.settings['retrain.workers']);
+    }
+    const retraining = retrain(context, {
       broker,
+      team: workers && teamOf(context, shutdown),
+      signal: shutdown.signal,
       k: flags.k === 'auto' ? await recommendedK(context, broker, line) : givenK(context),
       promote: flags.promote,
       reason: 'meanstream retrain',
       onProgress: (progress) => line.update(progressText(progress)),
     });
+    const report = await (workers ? Promise.race([retraining, workers.failed]) : retraining);
     line.end(reportText(report));
     if (flags.json) process.stdout.write(`${JSON.stringify(report)}\n`);
+  } finally {
+    await workers?.stop();
+    await broker.close();
+  }
+}
+
+function teamOf({ settings }: CommandContext, shutdown: Shutdown): TeamOptions {
+  return {
+    workers: Math.max(1, settings['retrain.workers']),
+    workerTimeoutMs: settings['retrain.worker.timeout.ms'],
+    workersWaitMsMax: settings['retrain.wait.ms'],
+    onAbort: () => (shutdown.exitCode() === exitCodes.interrupted ? 'cancel' : 'leave'),
+  };
+}
+
+/** Whoever coordinates it hears of it at its next step. */
+export async function cancelRetrain(context: CommandContext): Promise<void> {
+  const { clock, settings } = context;
+  const broker = await openKafka(context);
+  try {
+    const log = await JobLog.open({ broker, application: settings['application.id'], clock });
+    const job = log.unfinished?.job.job;
+    if (job !== undefined) {
+      const reason = 'meanstream retrain --cancel';
+      await log.end({ type: 'end', job, outcome: 'cancelled', reason });
+    }
+    await log.close();
+    process.stdout.write(job === undefined ? 'no retrain is under way\n' : `${job} is cancelled\n`);
   } finally {
     await broker.close();
   }
@@ -70,6 +119,7 @@ export interface RunRetrainOptions {
   readonly requestedBy?: string;
   readonly onProgress?: (progress: RetrainProgress) => void;
   readonly write?: RetrainHooks['write'];
+  readonly team?: TeamOptions | undefined;
   readonly signal?: AbortSignal;
 }
 
@@ -89,6 +139,8 @@ export function retrain(
     requestedBy: options.requestedBy ?? settings['group.instance.id'],
     codeVersion: codeVersion(),
     decode: pointDecoder(settings),
+    artifacts: openArtifacts(context),
+    fromCoreset: settings['retrain.history'] === 'coreset',
     clock,
     logger,
   });
@@ -106,7 +158,7 @@ export function phaseOf(progress: RetrainProgress): RetrainPhase {
     return { phase, share: of === 0 ? 1 : records / of, text: `${thousands(records)} points` };
   }
   const { phase, run, runs, iteration, inertia } = progress;
-  const what = run <= runs ? `run ${run} of ${runs}` : `swap ${run - runs}`;
+  const what = run <= runs ? 'all points' : 'from the parent';
   const text = `${what}, iteration ${iteration}, inertia ${inertia.toPrecision(6)}`;
   return { phase, share: null, text };
 }
@@ -118,5 +170,12 @@ export function reportText(report: RetrainReport): string {
     ? 'set beside the champion, where live points decide'
     : 'published as a candidate, not promoted';
   const fate = promoted ? 'promoted' : kept;
-  return `${version} from ${thousands(points)} points in ${(durationMs / 1_000).toFixed(1)} s: inertia ${change} % against ${parent}; ${fate}`;
+  return `${version} from ${thousands(points)} points in ${(durationMs / 1_000).toFixed(1)} s: inertia ${change} % against ${parent}; ${fate}${seenText(report.history)}`;
+}
+
+/** Nothing where all was seen as it was. */
+function seenText({ summaryPoints, summaryRows, exactShare }: RetrainReport['history']): string {
+  if (summaryPoints === 0) return '';
+  const share = (100 * exactShare).toFixed(1);
+  return ` (${share} % of the points as they were, ${thousands(summaryPoints)} through ${thousands(summaryRows)} of a coreset)`;
 }

@@ -3,7 +3,7 @@
 
 export interface ContingencyTable {
   readonly columns: number;
-  /** rows × columns: points that are in row's cluster of the one labelling and in column's of the other. */
+  /** rows × columns: points (or their weight) that are in row's cluster of the one labelling and in column's of the other. */
   readonly common: Float64Array;
   /** Points in all of each row's and each column's cluster. */
   readonly rowSizes: Float64Array;
@@ -15,14 +15,16 @@ export function contingencyTable(
   other: Int32Array,
   rows: number,
   columns: number,
+  weights?: Float32Array,
 ): ContingencyTable {
   const common = new Float64Array(rows * columns);
   const rowSizes = new Float64Array(rows);
   const columnSizes = new Float64Array(columns);
   for (let i = 0; i < one.length; i++) {
-    common[one[i]! * columns + other[i]!]! += 1;
-    rowSizes[one[i]!]! += 1;
-    columnSizes[other[i]!]! += 1;
+    const weight = weights === undefined ? 1 : weights[i]!;
+    common[one[i]! * columns + other[i]!]! += weight;
+    rowSizes[one[i]!]! += weight;
+    columnSizes[other[i]!]! += weight;
   }
   return { columns, common, rowSizes, columnSizes };
 }

@@ -14,6 +14,8 @@ export interface MatchOptions {
   /** Labels of the same points, old model and new. */
   readonly oldLabels: Int32Array;
   readonly newLabels: Int32Array;
+  /** Of these points; 1 each when left out. */
+  readonly weights?: Float32Array | undefined;
   readonly oldK: number;
   readonly newK: number;
   /** Distance of old centroid i from new centroid j relative to their radii, or anything in 0…1; a tie-breaker. */
@@ -31,8 +33,9 @@ export interface ClusterMatch {
 }
 
 export function matchClusters(options: MatchOptions): ClusterMatch {
-  const { oldLabels, newLabels, oldK, newK, relativeDistance, jaccardMin = 0.3 } = options;
-  const jaccard = jaccardOf(contingencyTable(oldLabels, newLabels, oldK, newK));
+  const { oldLabels, newLabels, weights, oldK, newK, relativeDistance } = options;
+  const { jaccardMin = 0.3 } = options;
+  const jaccard = jaccardOf(contingencyTable(oldLabels, newLabels, oldK, newK, weights));
   const size = Math.max(oldK, newK);
   const costs = Array.from({ length: size }, (_, j) =>
     Array.from({ length: size }, (_, i) => {

@@ -34,10 +34,16 @@ const smallShare = 0.2;
 const largeShare = 0.5;
 
 export function lineageOf(
-  { oldLabels, newLabels, oldK, newK }: Omit<MatchOptions, 'relativeDistance' | 'jaccardMin'>,
+  {
+    oldLabels,
+    newLabels,
+    weights,
+    oldK,
+    newK,
+  }: Omit<MatchOptions, 'relativeDistance' | 'jaccardMin'>,
   match: ClusterMatch,
 ): Lineage {
-  const table = contingencyTable(oldLabels, newLabels, oldK, newK);
+  const table = contingencyTable(oldLabels, newLabels, oldK, newK, weights);
   const heirs = new Int32Array(oldK).fill(-1);
   for (let j = 0; j < newK; j++) if (match.oldOf[j]! >= 0) heirs[match.oldOf[j]!] = j;
   const offspring = Array.from({ length: oldK }, (_, i) => childrenOf(table, i, heirs[i]!));

@@ -262,6 +262,56 @@ const model = {
   }),
 } satisfies Section;
 
+const retrain = {
+  'retrain.workers': integer({
+    default: 2,
+    min: 0,
+    max: 256,
+    change: 'restart',
+    says: 'Threads that replay and answer for `retrain` and in each `retrain-worker`; with 0 a `retrain` only coordinates, and waits for workers elsewhere.',
+  }),
+  'retrain.dir': text({
+    default: '.meanstream/retrain',
+    change: 'restart',
+    says: 'Folder of the local segments of retrain workers; gone with the job.',
+  }),
+  'retrain.disk.bytes.max': integer({
+    default: 68_719_476_736,
+    min: 1_048_576,
+    change: 'restart',
+    says: 'Most bytes of segments that a worker keeps on disk; a job that needs more fails and says so.',
+  }),
+  'retrain.memory.bytes.max': integer({
+    default: 1_073_741_824,
+    min: 1_048_576,
+    change: 'restart',
+    says: 'Most bytes that a worker keeps for the rows of its segments, 12 for each row; a job that needs more fails and says so.',
+  }),
+  'retrain.segments.encrypted': boolean({
+    default: false,
+    change: 'restart',
+    says: 'Whether segments are encrypted (AES-256-GCM) with a key that never leaves the memory of the worker.',
+  }),
+  'retrain.history': choice(['coreset', 'log'], {
+    default: 'coreset',
+    change: 'restart',
+    says: 'What a retrain begins with: the newest coreset, and then only what is newer; or all that the log still has.',
+  }),
+  'retrain.worker.timeout.ms': milliseconds({
+    default: 10_000,
+    min: 500,
+    max: 600_000,
+    change: 'restart',
+    says: 'How long a retrain worker may be silent before its ranges are given to others.',
+  }),
+  'retrain.wait.ms': milliseconds({
+    default: 300_000,
+    min: 1_000,
+    change: 'restart',
+    says: 'How long a retrain waits while no worker lives; then it ends, and the next one goes on where it was.',
+  }),
+} satisfies Section;
+
 const points = {
   'points.format': choice(['json', 'float32'], {
     default: 'json',
@@ -372,7 +422,7 @@ const runtime = {
 
 type Section = Readonly<Record<string, Setting<unknown>>>;
 
-export const settings = { ...kafka, ...topicSettings, ...model, ...points, ...runtime };
+export const settings = { ...kafka, ...topicSettings, ...model, ...retrain, ...points, ...runtime };
 
 export type SettingKey = keyof typeof settings;
 
@@ -388,6 +438,7 @@ export const settingSections: readonly { title: string; keys: readonly string[] 
   { title: 'Kafka', keys: Object.keys(kafka) },
   { title: 'Topics', keys: Object.keys(topicSettings) },
   { title: 'Model', keys: Object.keys(model) },
+  { title: 'Retrain', keys: Object.keys(retrain) },
   { title: 'Points', keys: Object.keys(points) },
   { title: 'Process', keys: Object.keys(runtime) },
 ];

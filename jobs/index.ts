@@ -1,5 +1,12 @@
-// Processes that meet the stream only at topics: retrain and the recommendation of K, each in one process. Read retrain.ts.
+// Processes that meet the stream only at topics: retrain, on any number of machines, and the recommendation of K. Read retrain.ts,
+// then distributed/coordinator.ts and distributed/retrain-worker.ts.
 
+export { readCoreset, type StoredCoreset } from './coreset-archive.ts';
+export { Coordinator, type CoordinatorOptions } from './distributed/coordinator.ts';
+export { JobLog } from './distributed/job-log.ts';
+export type { ReplayedRows } from './distributed/range-holder.ts';
+export { RangeSchedule } from './distributed/range-schedule.ts';
+export { RetrainWorker, type RetrainWorkerOptions } from './distributed/retrain-worker.ts';
 export { type Fit, type FitInput, type FitOutput, fitHere, fitInWorker } from './fit.ts';
 export {
   type ImportOptions,
@@ -16,7 +23,7 @@ export {
   runRecommendK,
   scoreHere,
 } from './recommend-k.ts';
-export type { DecodePoints, PlannedRange } from './replay.ts';
+export { type DecodePoints, type PlannedRange, pointsOf } from './replay.ts';
 export {
   type RefitOptions,
   type RetrainOptions,
@@ -24,6 +31,7 @@ export {
   type RetrainReport,
   refit,
   runRetrain,
+  type TeamOptions,
 } from './retrain.ts';
 export {
   type RetrainHooks,

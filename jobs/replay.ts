@@ -2,14 +2,16 @@
 // it without a copy. Records that are no points are counted and passed over: they are in dead-letters already.
 
 import type { Broker } from '../broker/index.ts';
+import type { Coreset } from '../clustering/index.ts';
 import {
+  type JobRange,
   type OffsetRange,
   type PointBatch,
   type PointShape,
   type RecordBatch,
   topics,
 } from '../schemas/index.ts';
-import { DependencyDownError, InvalidSettingError } from '../support/index.ts';
+import { DependencyDownError } from '../support/index.ts';
 
 /** Decodes what a reader gave; the batch is reused by the next call. */
 export type DecodePoints = (batch: RecordBatch, shape: PointShape) => PointBatch;
@@ -22,17 +24,21 @@ export interface PlannedRange extends OffsetRange {
 
 export interface ReplayOptions {
   readonly broker: Broker;
-  readonly ranges: readonly PlannedRange[];
+  readonly pieces: readonly JobRange[];
+  /** What the pieces of partition −1 are rows of. */
+  readonly summary?: Coreset | undefined;
   /** What a point must look like: the model's. */
   readonly shape: PointShape;
   readonly decode: DecodePoints;
-  readonly onProgress: (records: number, of: number) => void;
+  readonly onProgress: (records: number) => void;
 }
 
 export interface ReplayedPoints {
+  /** n × dims, and n, both on SharedArrayBuffers. */
   readonly values: Float32Array;
   readonly weights: Float32Array;
-  readonly n: number;
+  /** Of each piece; together n. */
+  readonly pieceRows: readonly number[];
 }
 
 const rowsPerRead = 8_192;
@@ -59,34 +65,41 @@ export function recordsIn(ranges: readonly OffsetRange[]): number {
   return ranges.reduce((sum, { from, to }) => sum + to - from, 0);
 }
 
+/** All pieces, one after the other. */
 export async function replayPoints(options: ReplayOptions): Promise<ReplayedPoints> {
-  const { ranges, shape, onProgress } = options;
+  const { pieces, summary, shape, onProgress } = options;
   const { dims } = shape;
-  const total = recordsIn(ranges);
-  if (total === 0) {
-    throw new InvalidSettingError(
-      'There is nothing to retrain from: the points topic has no processed records. Produce points first.',
-    );
-  }
-  const values = new Float32Array(new SharedArrayBuffer(total * dims * 4));
-  const weights = new Float32Array(new SharedArrayBuffer(total * 4));
+  const most = recordsIn(pieces);
+  const values = new Float32Array(new SharedArrayBuffer(most * dims * 4));
+  const weights = new Float32Array(new SharedArrayBuffer(most * 4));
+  const pieceRows: number[] = [];
   let n = 0;
-  let done = 0;
-  for (const range of ranges) {
-    for await (const { points, n: rows, records } of pointsOf(range, options)) {
-      values.set(points.values.subarray(0, rows * dims), n * dims);
-      weights.set(points.weights.subarray(0, rows), n);
-      n += rows;
-      done += records;
-      onProgress(done, total);
+  let replayed = 0;
+  const take = (some: Float32Array, own: Float32Array, rows: number): void => {
+    values.set(some.subarray(0, rows * dims), n * dims);
+    weights.set(own.subarray(0, rows), n);
+    n += rows;
+  };
+  for (const piece of pieces) {
+    const before = n;
+    const { partition, from, to } = piece;
+    if (partition < 0) {
+      take(summary!.values.subarray(from * dims), summary!.weights.subarray(from), to - from);
+    } else {
+      for await (const { points, n: rows, records } of pointsOf(piece, options)) {
+        take(points.values, points.weights, rows);
+        replayed += records;
+        onProgress(replayed);
+      }
     }
+    pieceRows.push(n - before);
   }
-  return { values: values.subarray(0, n * dims), weights: weights.subarray(0, n), n };
+  return { values: values.subarray(0, n * dims), weights: weights.subarray(0, n), pieceRows };
 }
 
 /** The points of one range, batch by batch; a batch is reused by the next. */
 export async function* pointsOf(
-  { partition, from, to }: PlannedRange,
+  { partition, from, to }: JobRange,
   { broker, shape, decode }: Pick<ReplayOptions, 'broker' | 'shape' | 'decode'>,
 ): AsyncGenerator<{ points: PointBatch; n: number; records: number }> {
   const reader = broker.openReader({ topic: topics.points, partition }, from);

@@ -68,7 +68,14 @@ function published(name: string): Append {
 
 const report = {
   ...{ version: '1.1.0', parent: '1.0.0', points: 10, inertia: 1, parentInertia: 2 },
-  ...{ promoted: true, durationMs: 5, ranges: [], iterations: 1, idsKept: 1 },
+  ...{
+    promoted: true,
+    durationMs: 5,
+    ranges: [],
+    history: { exactPoints: 0, summaryPoints: 0, summaryRows: 0, exactShare: 1, coreset: null },
+    iterations: 1,
+    idsKept: 1,
+  },
 };
 
 async function states(): Promise<Map<string, RetrainState>> {

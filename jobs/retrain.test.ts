@@ -22,6 +22,7 @@ import { type Logger, Random, silentLogger, systemClock } from '../support/index
 import { clusteringTopology } from '../topology/index.ts';
 import {
   type Fit,
+  type FitInput,
   fitHere,
   type RetrainOptions,
   type RetrainProgress,
@@ -264,7 +265,8 @@ it('publishes a worse candidate, but does not promote it', async () => {
   await producePoints(0, 300);
   const worse: Fit = async (input, onProgress) => {
     const output = fitHere(input, onProgress);
-    return { ...output, centroids: output.centroids.map((x) => x + 3) };
+    const centroids = output.centroids.map((x) => x + 3);
+    return { ...output, centroids, inertia: 2 * output.initialInertia! };
   };
   const report = await runRetrain(options({ fit: worse, promote: true }));
   expect(report.promoted).toBe(false);
@@ -295,11 +297,16 @@ it('fits in a worker thread to the same bits', async () => {
   const values = new Float32Array(new SharedArrayBuffer(n * 2 * 4));
   for (let row = 0; row < n; row++) values.set(blobPoint(), row * 2);
   const weights = new Float32Array(new SharedArrayBuffer(n * 4)).fill(1);
-  const input = { values, weights, n, dims: 2, k: 3, seed: 9, scaling: true, runs: 2 };
+  const problem = { dims: 2, k: 3, seed: 9, scaling: true, metric: 'euclidean' } as const;
+  // Points are scaled in place: each fit has its own.
+  const input = (): FitInput => ({
+    ...{ ...problem, missing: 'reject', weights, pieceRows: [200, 300] },
+    values: new Float32Array(values),
+  });
   const reports: number[] = [];
-  const output = await fitInWorker(input, ({ inertia }) => reports.push(inertia));
+  const output = await fitInWorker(input(), ({ inertia }) => reports.push(inertia));
   const expected: number[] = [];
-  expect(output).toEqual(fitHere(input, ({ inertia }) => expected.push(inertia)));
+  expect(output).toEqual(fitHere(input(), ({ inertia }) => expected.push(inertia)));
   expect(reports).toEqual(expected);
 });
 

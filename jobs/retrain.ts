@@ -1,34 +1,46 @@
 // Retrain: replay a fixed offset range of `points`, fit scaler and full-batch k-means, publish the version, ask for promotion.
 //
-// 1. Read the current model; fix the range per partition (log start … committed offset).
-// 2. Replay it into memory; fit in a worker thread. One run begins at the parent's centroids, so that the result is no worse
-//    than what it replaces. Same range, seed, k and parent: the same bits.
-// 3. Label the points with both models; carry ids over (Hungarian method on the co-assignments), mint the others.
-// 4. Compare both in the candidate's space: mean squared distance of the same points.
-// 5. Publish under its version; when it is no worse (or nothing is there to compare with), command its promotion and wait
-//    until the owner has published it as current. Assign tasks take it with their next transaction.
+// 1. Read the current model; fix the range per partition (log start … committed offset, or from the newest coreset on).
+// 2. Fit (clustering/ranges/range-fit.ts says how): over points in the memory of this process, or by coordinator and workers
+//    (distributed/) over data of any size. The same plan gives the same bits either way, on any number of workers.
+// 3. Carry ids over (Hungarian method on the co-assignments), mint the others.
+// 4. Fold all that was seen into a coreset, kept as an artifact: the next retrain begins with it.
+// 5. Publish under its version; when it is no worse than its parent on the same points, command its promotion and wait until the
+//    owner has published it as current. Assign tasks take it with their next transaction.
 
 import type { Append, Broker } from '../broker/index.ts';
+import { chooseKernels, rangeFitSteps } from '../clustering/index.ts';
 import {
-  Assigner,
-  chooseKernels,
-  clusteringQuality,
-  lineageOf,
-  matchClusters,
-  originsOf,
-} from '../clustering/index.ts';
-import type { Model, PointShape } from '../schemas/index.ts';
-import { type Clock, InvalidSettingError, type Logger, type Metrics } from '../support/index.ts';
+  decodeModel,
+  encodeModel,
+  type Model,
+  type RetrainJob,
+  type RetrainTask,
+} from '../schemas/index.ts';
+import type { ArtifactName, ArtifactStore } from '../state-stores/index.ts';
+import {
+  type Clock,
+  DependencyDownError,
+  InvalidSettingError,
+  JobCancelledError,
+  type Logger,
+  type Metrics,
+} from '../support/index.ts';
+import { candidateOf } from './candidate.ts';
+import {
+  joinedRanges,
+  keepCoreset,
+  readCoreset,
+  type StoredCoreset,
+  storedCoreset,
+} from './coreset-archive.ts';
+import { Coordinator } from './distributed/coordinator.ts';
+import { JobLog } from './distributed/job-log.ts';
 import { type Fit, type FitOutput, fitInWorker } from './fit.ts';
 import { ModelFollower } from './model-follower.ts';
 import { nextVersion, releaseVersion } from './publish-version.ts';
-import {
-  type DecodePoints,
-  type PlannedRange,
-  planRanges,
-  type ReplayedPoints,
-  replayPoints,
-} from './replay.ts';
+import { type DecodePoints, type PlannedRange, recordsIn, replayPoints } from './replay.ts';
+import { planOver, planRetrain, type RetrainPlan } from './retrain-plan.ts';
 
 export interface RetrainOptions {
   readonly broker: Broker;
@@ -50,20 +62,35 @@ export interface RetrainOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics?: Metrics;
+  /** Where coresets are kept; without it there are none. */
+  readonly artifacts?: ArtifactStore | undefined;
+  /** Begin with the newest coreset and replay what is newer; else replay all that the log has. */
+  readonly fromCoreset?: boolean;
+  /** Fit by workers that answer over the broker; else in memory. */
+  readonly team?: TeamOptions | undefined;
   readonly fit?: Fit | undefined;
   readonly onProgress?: (progress: RetrainProgress) => void;
   readonly promotionWaitMsMax?: number | undefined;
-  /** How version and promotion reach the log; see publish-version.ts. */
+  /** How version and promotion reach the log; see publish-version.ts. A team's is the end of its job. */
   readonly write?: ((appends: readonly Append[]) => Promise<void>) | undefined;
   /** Aborted: nothing is published any more. */
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface TeamOptions {
+  /** To wait for before it begins. */
+  readonly workers: number;
+  readonly workerTimeoutMs: number;
+  readonly workersWaitMsMax: number;
+  /** What an aborted signal means: the job is over, or another coordinator may go on. */
+  readonly onAbort?: () => 'cancel' | 'leave';
 }
 
 export type RetrainProgress =
   | { readonly phase: 'replay'; readonly records: number; readonly of: number }
   | {
       readonly phase: 'fit';
-      /** Above `runs`: the best of them is tried with a centroid elsewhere. */
+      /** Above `runs`: it begins at the parent's centroids once more. */
       readonly run: number;
       readonly runs: number;
       readonly iteration: number;
@@ -73,7 +100,9 @@ export type RetrainProgress =
 export interface RetrainReport {
   readonly version: string;
   readonly parent: string;
+  /** Points that the version was made from, those behind the coreset included. */
   readonly points: number;
+  readonly history: RetrainHistory;
   readonly ranges: readonly PlannedRange[];
   /** Σ squared distance to the nearest centroid over the replayed points, in the candidate's space. */
   readonly inertia: number;
@@ -86,12 +115,25 @@ export interface RetrainReport {
   readonly shadow?: boolean;
 }
 
-const fitRuns = 2;
+/** What of the points was seen as they were, and what through a coreset. */
+export interface RetrainHistory {
+  readonly exactPoints: number;
+  readonly summaryPoints: number;
+  /** The rows that stand for them. */
+  readonly summaryRows: number;
+  /** 0…1 */
+  readonly exactShare: number;
+  /** The coreset that this retrain has made, if there is a place for it. */
+  readonly coreset: string | null;
+}
+
+type Outcome = Omit<RetrainReport, 'durationMs'>;
 
 export async function runRetrain(options: RetrainOptions): Promise<RetrainReport> {
   const startedMs = options.clock.monotonicMs();
   const follower = await ModelFollower.open(options.broker);
   try {
+    const retrain = options.team === undefined ? retrainInMemory : retrainByTeam;
     const report = await retrain(options, follower);
     const durationMs = options.clock.monotonicMs() - startedMs;
     options.metrics?.retrainRuns.inc({ outcome: report.promoted ? 'promoted' : 'candidate' });
@@ -105,189 +147,242 @@ export async function runRetrain(options: RetrainOptions): Promise<RetrainReport
   }
 }
 
-async function retrain(
+/** All of a job that stays the same whoever coordinates it; on `retrain-tasks` as its plan. */
+interface JobPlan extends RetrainPlan {
+  readonly parent: Uint8Array;
+  readonly createdAtMs: number;
+  readonly requestedBy: string;
+  readonly reason: string;
+  readonly promote: boolean;
+  readonly gate: boolean;
+  readonly codeVersion: string;
+}
+
+async function planJob(
   options: RetrainOptions,
   follower: ModelFollower,
-): Promise<Omit<RetrainReport, 'durationMs'>> {
-  const { broker } = options;
+): Promise<{ plan: JobPlan; parent: Model; stored: StoredCoreset | undefined }> {
   const parent = follower.registry.current();
   if (parent === undefined) {
     throw new InvalidSettingError(
       'There is no model to retrain yet. Produce points and let the stream bootstrap its first one.',
     );
   }
-  const ranges = await planRanges(broker, options.group);
-  sayUncommitted(options, ranges);
-  const points = await replay(options, ranges, parent);
-  const fit = await fitPoints(options, points, parent);
-  await follower.catchUp();
-  const version = nextVersion(parent, fit.weights.length, follower.registry);
-  const { model, idsKept } = candidate({ options, parent, ranges, points, fit, version });
-  const { mean, scale, featureMeans } = model;
-  // Both by the same arithmetic: rounding must not decide which is better.
-  const inertia = inertiaUnder(model, points);
-  const parentInertia = inertiaUnder({ ...parent, mean, scale, featureMeans }, points);
-  const shadow = options.promote && options.gate === true;
-  const promoted = options.promote && !shadow && inertia <= parentInertia;
-  options.signal?.throwIfAborted();
-  await releaseVersion({ ...options, follower, model, promote: promoted, shadow });
-  const counts = { points: points.n, iterations: fit.iterations, idsKept };
-  return {
-    version,
-    parent: parent.version,
-    ranges,
-    inertia,
-    parentInertia,
-    promoted,
-    shadow,
-    ...counts,
+  const { artifacts, fromCoreset = true, k = parent.k, clock, missing } = { ...options, ...parent };
+  const hasBase = artifacts !== undefined && fromCoreset && missing !== 'partial';
+  const found = hasBase ? await readCoreset(artifacts, options.group) : undefined;
+  const planned = await planRetrain({ ...options, k: options.k ?? k, parent, stored: found });
+  const { requestedBy, reason, promote, gate = false, codeVersion } = options;
+  const plan: JobPlan = {
+    ...planned,
+    ...{ parent: encodeModel(parent), createdAtMs: clock.nowMs() },
+    ...{ requestedBy, reason, promote, gate, codeVersion },
   };
+  return { plan, parent, stored: planned.base === undefined ? undefined : found };
 }
 
-export interface RefitOptions extends Pick<RetrainOptions, 'broker' | 'decode' | 'fit'> {
+async function retrainInMemory(options: RetrainOptions, follower: ModelFollower): Promise<Outcome> {
+  const { plan, parent, stored } = await planJob(options, follower);
+  const fit = await fitInMemory(options, plan, parent, stored);
+  options.signal?.throwIfAborted();
+  return release(options, follower, plan, fit);
+}
+
+async function fitInMemory(
+  { broker, decode, fit: fitWith = fitInWorker, onProgress }: FitOptions,
+  { pieces, ranges, problem }: RetrainPlan,
+  shape: Model,
+  stored: StoredCoreset | undefined,
+): Promise<FitOutput> {
+  const of = recordsIn(ranges);
+  const points = await replayPoints({
+    ...{ broker, decode, pieces, shape, summary: stored?.coreset },
+    onProgress: (records) => onProgress?.({ phase: 'replay', records, of }),
+  });
+  return fitWith({ ...points, ...problem }, (progress) => {
+    onProgress?.({ phase: 'fit', runs: 1, ...progress });
+  });
+}
+
+type FitOptions = Pick<RetrainOptions, 'broker' | 'decode' | 'fit' | 'onProgress'>;
+
+export interface RefitOptions extends FitOptions {
   /** The recorded candidate. */
   readonly made: Model;
   readonly parent: Model;
+  /** Where the coreset is that it began with, if it did. */
+  readonly artifacts?: ArtifactStore | undefined;
 }
 
 /** Makes a version again from what its record names: range, seed, k, parameters and parent. The same bits, if all is right. */
-export async function refit({ made, parent, broker, decode, fit }: RefitOptions): Promise<Model> {
-  const { seed, k, version, createdAtMs, codeVersion, offsets, parameters } = made;
-  const options = {
-    ...{ broker, decode, fit, seed, k, codeVersion },
-    scaling: parameters?.scaling === 'standard',
-  };
+export async function refit({ made, parent, artifacts, ...options }: RefitOptions): Promise<Model> {
+  const { seed, k, version, createdAtMs, codeVersion, offsets, parameters = {} } = made;
   const ranges = Object.entries(offsets).map(([partition, { from, to }]) => ({
     ...{ partition: Number(partition), from, to, committed: true },
   }));
-  const points = await replay(options, ranges, parent);
-  const fitted = await fitPoints(options, points, parent);
-  const clock = { nowMs: () => createdAtMs };
-  const parts = { options: { ...options, clock }, parent, ranges, points, fit: fitted, version };
-  return candidate(parts).model;
+  const stored = await beginningOf(parameters.coreset, artifacts);
+  const scaling = parameters.scaling === 'standard';
+  const plan = planOver(ranges, { parent, k, seed, scaling }, stored);
+  const fit = await fitInMemory(options, plan, parent, stored);
+  const parts = { fit, parent, ranges, version, seed, createdAtMs, codeVersion, parameters };
+  return candidateOf(parts).model;
 }
 
-function sayUncommitted({ logger, group }: RetrainOptions, ranges: readonly PlannedRange[]): void {
-  const partitions = ranges.filter(({ committed }) => !committed).map(({ partition }) => partition);
-  if (partitions.length === 0) return;
-  logger.warn(
-    { group, partitions },
-    'the group has committed no position on these partitions of points; they are replayed to the end of the log',
+async function beginningOf(
+  name: string | undefined,
+  artifacts: ArtifactStore | undefined,
+): Promise<StoredCoreset | undefined> {
+  if (name === undefined) return undefined;
+  const stored = artifacts && (await storedCoreset(artifacts, name as ArtifactName));
+  if (stored !== undefined) return stored;
+  throw new InvalidSettingError(
+    `The version began with coreset ${name}, which is not in artifacts.location. Set it to where the retrain had kept it.`,
+    { coreset: name },
   );
 }
 
-type ReplaySource = Pick<RetrainOptions, 'broker' | 'decode' | 'onProgress'>;
-
-function replay(options: ReplaySource, ranges: readonly PlannedRange[], shape: PointShape) {
-  const { broker, decode, onProgress } = options;
-  return replayPoints({
-    broker,
-    ranges,
-    shape,
-    decode,
-    onProgress: (records, of) => onProgress?.({ phase: 'replay', records, of }),
-  });
-}
-
-function fitPoints(
-  options: Pick<RetrainOptions, 'seed' | 'scaling' | 'k' | 'fit' | 'onProgress'>,
-  points: ReplayedPoints,
-  parent: Model,
-): Promise<FitOutput> {
-  const { seed, scaling, k = parent.k, fit: fitWith = fitInWorker, onProgress } = options;
-  const { dims, metric, missing } = parent;
-  const space = { metric, missing, scaling: scaling && metric !== 'cosine' };
-  const initial = k === parent.k ? parent.centroids : undefined;
-  return fitWith({ ...points, ...space, dims, k, seed, runs: fitRuns, initial }, (progress) =>
-    onProgress?.({ phase: 'fit', runs: fitRuns, ...progress }),
-  );
-}
-
-interface CandidateParts {
-  readonly options: Pick<RetrainOptions, 'seed' | 'scaling' | 'codeVersion'> & {
-    readonly clock: Pick<Clock, 'nowMs'>;
-  };
-  readonly parent: Model;
-  readonly ranges: readonly PlannedRange[];
-  readonly points: ReplayedPoints;
-  readonly fit: FitOutput;
-  readonly version: string;
-}
-
-function candidate(parts: CandidateParts): { model: Model; idsKept: number } {
-  const { options, parent, ranges, points, fit, version } = parts;
-  const k = fit.weights.length;
-  const oldLabels = labelsUnder(parent, points);
-  const labels = { oldLabels, newLabels: fit.labels, oldK: parent.k, newK: k };
-  const match = matchClusters(labels);
-  const { oldOf } = match;
-  let next = parent.nextClusterNumber;
-  const clusterIds = Array.from(oldOf, (old) => (old < 0 ? `c${next++}` : parent.clusterIds[old]!));
-  const { meanSquaredDistance, imbalance } = clusteringQuality(fit);
-  const model: Model = {
-    version,
-    parent: parent.version,
-    createdAtMs: options.clock.nowMs(),
-    origin: 'retrain',
-    k,
-    dims: parent.dims,
-    metric: parent.metric,
-    missing: parent.missing,
-    featureMeans: fit.featureMeans,
-    seed: options.seed,
-    features: parent.features,
-    clusterIds,
-    nextClusterNumber: next,
-    centroids: fit.centroids,
-    weights: fit.weights,
-    sumSquares: fit.sumSquares,
-    distanceHistogram: fit.distanceHistogram,
-    mean: fit.mean,
-    scale: fit.scale,
-    reference: fit.centroids,
-    offsets: Object.fromEntries(ranges.map(({ partition, from, to }) => [partition, { from, to }])),
-    deltaOffset: -1,
-    quality: { meanSquaredDistance, imbalance },
-    halfLife: parent.halfLife,
-    landmarkMs: parent.landmarkMs,
-    lineage: originsOf(lineageOf(labels, match)).map(({ fate, from }) => ({
-      ...{ fate, from: from.map((old) => parent.clusterIds[old]!) },
-    })),
-    parameters: { scaling: options.scaling && parent.metric !== 'cosine' ? 'standard' : 'none' },
-    codeVersion: options.codeVersion,
-  };
-  return { model, idsKept: oldOf.filter((old) => old >= 0).length };
-}
-
-const rowsPerBlock = 8_192;
-
-function labelsUnder(model: Model, points: ReplayedPoints): Int32Array {
-  const labels = new Int32Array(points.n);
-  forEachBlock(model, points, (assigner, from, rows) => {
-    labels.set(assigner.labels.subarray(0, rows), from);
-  });
-  return labels;
-}
-
-function inertiaUnder(model: Model, points: ReplayedPoints): number {
-  let inertia = 0;
-  forEachBlock(model, points, ({ euclidean }, from, rows) => {
-    for (let row = 0; row < rows; row += 1) {
-      inertia += points.weights[from + row]! * euclidean[row]! ** 2;
-    }
-  });
-  return inertia;
-}
-
-function forEachBlock(
-  model: Model,
-  { values, n }: ReplayedPoints,
-  visit: (assigner: Assigner, from: number, rows: number) => void,
-): void {
-  const assigner = new Assigner(model, chooseKernels().kernels);
-  for (let from = 0; from < n; from += rowsPerBlock) {
-    const rows = Math.min(rowsPerBlock, n - from);
-    assigner.assign(values.subarray(from * model.dims, (from + rows) * model.dims), rows);
-    visit(assigner, from, rows);
+async function retrainByTeam(options: RetrainOptions, follower: ModelFollower): Promise<Outcome> {
+  const { broker, group, clock } = options;
+  const log = await JobLog.open({ broker, application: group, clock });
+  let job = log.unfinished?.job;
+  let isEnded = false;
+  try {
+    if (job === undefined) job = await beginJob(options, follower, log);
+    else options.logger.warn({ job: job.job }, 'going on with the retrain that was not finished');
+    const plan = job.plan as JobPlan;
+    const fit = await fitByTeam(options, log, job, plan);
+    const { job: name } = job;
+    const write = async (appends: readonly Append[]) => {
+      await log.end({ type: 'end', job: name, outcome: 'done', reason: '' }, appends);
+      isEnded = true;
+    };
+    return await release({ ...options, write }, follower, plan, fit);
+  } catch (error) {
+    if (job !== undefined && !isEnded) await endFailed(options, log, job, error);
+    throw error;
+  } finally {
+    await log.close();
   }
+}
+
+/** A job whose workers are gone, or whose coordinator was asked to leave, is there to be gone on with. */
+async function endFailed(
+  { team, signal, logger }: RetrainOptions,
+  log: JobLog,
+  { job }: RetrainJob,
+  error: unknown,
+): Promise<void> {
+  const isAborted = signal?.aborted === true;
+  if (error instanceof DependencyDownError) return;
+  if (error instanceof JobCancelledError && !isAborted) return;
+  if (isAborted && team?.onAbort?.() !== 'cancel') return;
+  const outcome = isAborted ? 'cancelled' : 'failed';
+  const reason = error instanceof Error ? error.message : String(error);
+  await log.end({ type: 'end', job, outcome, reason }).catch((err) => {
+    logger.warn({ err, job }, 'the end of the job could not be written; a retrain will find it');
+  });
+}
+
+async function beginJob(
+  options: RetrainOptions,
+  follower: ModelFollower,
+  log: JobLog,
+): Promise<RetrainJob> {
+  const { plan, parent, stored } = await planJob(options, follower);
+  const { dims, features, metric, missing } = parent;
+  if (missing === 'partial') {
+    throw new InvalidSettingError(
+      'model.missing is partial: such a model is retrained in the memory of one process. Start it with --in-memory.',
+    );
+  }
+  const name = `${options.requestedBy}-${plan.createdAtMs}`;
+  const job: RetrainJob = {
+    ...{ type: 'job', job: name, ranges: plan.pieces, seed: plan.problem.seed },
+    ...{ shape: { dims, features, metric, missing }, metric, missing, plan },
+  };
+  await log.begin(job, stored === undefined ? [] : summaryRows(job, stored));
+  return job;
+}
+
+function summaryRows(job: RetrainJob, { coreset }: StoredCoreset): RetrainTask[] {
+  const { dims, values, weights } = coreset;
+  return job.ranges.flatMap(({ partition, from, to }, range) => {
+    if (partition >= 0) return [];
+    const rows = {
+      values: values.subarray(from * dims, to * dims),
+      weights: weights.subarray(from, to),
+    };
+    return [{ type: 'rows', job: job.job, range, ...rows }] as const;
+  });
+}
+
+function fitByTeam(
+  options: RetrainOptions,
+  log: JobLog,
+  job: RetrainJob,
+  plan: JobPlan,
+): Promise<FitOutput> {
+  const { broker, clock, logger, signal, onProgress } = options;
+  const of = recordsIn(plan.ranges);
+  let isFitting = false;
+  const coordinator = new Coordinator({
+    ...{ ...options.team!, broker, log, job, clock, logger, signal },
+    onReplayed(records) {
+      if (!isFitting) onProgress?.({ phase: 'replay', records, of });
+    },
+  });
+  const { kernels } = chooseKernels();
+  const onIteration = (report: { run: number; iteration: number; inertia: number }) => {
+    isFitting = true;
+    onProgress?.({ phase: 'fit', runs: 1, ...report });
+  };
+  return coordinator.run(rangeFitSteps(plan.problem, { kernels, onIteration }));
+}
+
+/** Publishes the version, and asks for its promotion where it is no worse; its coreset is kept before. */
+async function release(
+  options: RetrainOptions,
+  follower: ModelFollower,
+  plan: JobPlan,
+  fit: FitOutput,
+): Promise<Outcome> {
+  const parent = decodeModel(plan.parent);
+  const { ranges, base, createdAtMs, codeVersion, problem, requestedBy, reason } = plan;
+  const parameters = {
+    scaling: problem.scaling ? 'standard' : 'none',
+    ...(base !== undefined && { coreset: base.artifact }),
+  };
+  await follower.catchUp();
+  const version = nextVersion(parent, fit.weights.length, follower.registry);
+  const { seed } = problem;
+  const parts = { fit, parent, ranges, version, seed, createdAtMs, codeVersion, parameters };
+  const { model, idsKept } = candidateOf(parts);
+  const exactPoints = fit.rows - (base?.n ?? 0);
+  const summaryPoints = base?.points ?? 0;
+  const points = exactPoints + summaryPoints;
+  const coreset = await keep(options, parent, plan, fit, points);
+  const { inertia, iterations, initialInertia: parentInertia = inertia } = fit;
+  const shadow = plan.promote && plan.gate;
+  const promoted = plan.promote && !shadow && inertia <= parentInertia;
+  const asked = { promote: promoted, shadow, requestedBy, reason };
+  await releaseVersion({ ...options, follower, model, ...asked });
+  const exactShare = points === 0 ? 1 : exactPoints / points;
+  const history = { exactPoints, summaryPoints, summaryRows: base?.n ?? 0, exactShare, coreset };
+  const told = { inertia, parentInertia, iterations, idsKept, promoted, shadow };
+  return { version, parent: parent.version, points, history, ranges, ...told };
+}
+
+async function keep(
+  { artifacts, group }: RetrainOptions,
+  { dims, metric, features }: Model,
+  { base, ranges }: JobPlan,
+  { sample, weight, missing }: FitOutput,
+  points: number,
+): Promise<string | null> {
+  if (artifacts === undefined || missing === 'partial') return null;
+  const level = (base?.level ?? 0) + (sample.isExact ? 0 : 1);
+  const seen = joinedRanges([...(base?.ranges ?? []), ...ranges]);
+  const { n, values, weights } = sample;
+  const coreset = { dims, n, values, weights, ranges: seen, points, weight, level };
+  return keepCoreset(artifacts, group, { coreset, metric, features });
 }

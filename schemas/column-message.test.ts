@@ -17,6 +17,11 @@ it('carries columns to the last bit, wherever the record lies in memory', () => 
   expect(decodeColumnMessage(shifted.subarray(3))).toEqual(message);
 });
 
+it('carries a Buffer as the bytes that it is', () => {
+  const bytes = encodeColumnMessage({ raw: Buffer.from([1, 2, 3]) });
+  expect(decodeColumnMessage(bytes)).toEqual({ raw: Uint8Array.of(1, 2, 3) });
+});
+
 it('owns the memory of what it returns', () => {
   const bytes = encodeColumnMessage(message);
   const decoded = decodeColumnMessage<typeof message>(bytes);

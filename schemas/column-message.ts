@@ -29,7 +29,9 @@ export function encodeColumnMessage(message: object): Uint8Array {
   const columns: Column[] = [];
   let at = 0;
   const json = Buffer.from(
-    JSON.stringify(message, (_key, value: unknown) => {
+    // A Buffer would turn itself into JSON before it is looked at: hence `this`.
+    JSON.stringify(message, function (this: Record<string, unknown>, key: string) {
+      const value = this[key];
       const type = columnType(value);
       if (type === undefined) return value;
       const column = value as Column;

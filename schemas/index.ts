@@ -102,7 +102,6 @@ export {
   recordKey,
   recordValue,
 } from './record-batch.ts';
-export type { RetrainOutcome, RetrainPhase, RetrainState } from './retrain-state.ts';
 export {
   decodeRetrainReply,
   decodeRetrainTask,
@@ -121,6 +120,7 @@ export {
   type RetrainStep,
   type RetrainTask,
 } from './retrain-messages.ts';
+export type { RetrainOutcome, RetrainPhase, RetrainState } from './retrain-state.ts';
 export {
   changelogTopic,
   type TopicName,

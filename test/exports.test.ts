@@ -76,7 +76,10 @@ function fitted(
   features: string[],
 ): Model {
   const weights = new Float32Array(n).fill(1);
-  const fit = fitHere({ values, weights, n, dims, k, seed: 1, scaling: true, runs: 1 }, () => {});
+  const space = { metric: 'euclidean', missing: 'reject', scaling: true } as const;
+  // Scaled in place, so a copy.
+  const points = { values: values.slice(), weights, pieceRows: [n] };
+  const fit = fitHere({ ...space, ...points, dims, k, seed: 1 }, () => {});
   const centroids = Array.from({ length: k }, (_, j) => [
     ...fit.centroids.subarray(j * dims, (j + 1) * dims),
   ]);

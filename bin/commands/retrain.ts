@@ -19,10 +19,17 @@ export function addRetrain(program: Command): void {
       '--serve',
       'stay, and run the retrains that schedule, points, drift and the API ask for',
     )
+    .option('--workers <n>', 'threads of this process that work on it (default: retrain.workers)')
+    .option('--history <what>', '`coreset` or `log` (default: retrain.history)')
+    .option('--in-memory', 'in the memory of this process, without workers')
+    .option('--cancel', 'end the retrain that is under way, wherever it runs')
     .option('--json', 'print the report as JSON')
     .addHelpText(
       'after',
       `
+Coordinates workers of its own and every \`meanstream retrain-worker\` of this deployment; they meet only at Kafka's topics. Killed, it
+is started again and goes on where it was; Ctrl-C cancels it. The same range and seed give the same bits on any number of workers.
+
 Against Kafka, while points flow: the version is taken over between two transactions, nothing is lost or repeated.
 
 With --serve it waits for requests on model-commands instead: of retrain.schedule, retrain.every.points and retrain.on.drift, and of
@@ -44,10 +51,17 @@ async function retrain(flags: RetrainFlags & { readonly serve?: boolean }): Prom
     named: {
       'model.k': { flag: '--k', raw: flags.k === 'auto' ? undefined : flags.k },
       'model.seed': { flag: '--seed', raw: flags.seed },
+      'retrain.workers': { flag: '--workers', raw: flags.workers },
+      'retrain.history': { flag: '--history', raw: flags.history },
     },
   });
+  if (flags.cancel) {
+    const { cancelRetrain } = await import('../run-retrain.ts');
+    return cancelRetrain(context);
+  }
+  const shutdown = listenForSignals();
   const { retrainOnce } = await import('../run-retrain.ts');
-  await retrainOnce(context, flags);
+  await retrainOnce(context, flags, shutdown);
 }
 
 async function serve(flags: RetrainFlags): Promise<void> {

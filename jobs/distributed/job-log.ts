@@ -20,7 +20,7 @@ import {
 import { type Clock, JobCancelledError, TaskMigratedError } from '../../support/index.ts';
 
 export function coordinatorGroup(application: string): string {
-  return `${application}-retrain`;
+  return `${application}-retrain-jobs`;
 }
 
 export interface JobLogOptions {

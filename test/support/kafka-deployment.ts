@@ -65,6 +65,8 @@ export class KafkaDeployment {
       'bootstrap.servers': this.kafka.bootstrapServers,
       'application.id': this.applicationId,
       'state.dir': join(this.dir, 'state'),
+      'artifacts.location': join(this.dir, 'artifacts'),
+      'retrain.dir': join(this.dir, 'retrain'),
       ...this.#settings,
       ...settings,
     };

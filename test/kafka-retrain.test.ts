@@ -1,0 +1,209 @@
+// A retrain of several processes on a real Kafka, while they are killed and stopped in each phase: it ends, and the version has
+// the bytes of an undisturbed one.
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { modelOf } from '../gateway/testing/gateway-fixture.ts';
+import {
+  bytesOf,
+  decodeModel,
+  decodeRetrainTask,
+  encodeModel,
+  modelKey,
+  RecordBatchBuilder,
+  type RetrainTask,
+  recordKey,
+  recordValue,
+  topics,
+} from '../schemas/index.ts';
+import { Random, systemClock } from '../support/index.ts';
+import { ownKafkaMissing } from './support/kafka-cluster.ts';
+import { KafkaDeployment } from './support/kafka-deployment.ts';
+import { eventually, type MeanstreamProcess } from './support/meanstream-process.ts';
+
+const dims = 8;
+const n = 120_000;
+const k = 24;
+const partitions = 4;
+
+const missing = ownKafkaMissing();
+const title = 'a retrain on Kafka';
+
+describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})` : title, () => {
+  let deployment: KafkaDeployment;
+  let workers: MeanstreamProcess[] = [];
+  let expected: Buffer;
+
+  beforeAll(async () => {
+    deployment = await KafkaDeployment.start({
+      'retrain.worker.timeout.ms': 3_000,
+      'retrain.history': 'log',
+    });
+    await publishParent();
+    await producePoints();
+    workers = [worker('a'), worker('b')];
+    expected = await versionOf(await coordinator());
+  });
+
+  afterAll(() => deployment?.close());
+
+  const worker = (name: string): MeanstreamProcess =>
+    deployment.start(['retrain-worker', '--workers', '1'], { 'group.instance.id': name });
+
+  const start = (flags: readonly string[] = ['--workers', '0']): MeanstreamProcess =>
+    deployment.start(['retrain', '--no-promote', '--json', ...flags]);
+
+  /** To its end. @returns the version */
+  async function coordinator(started = start()): Promise<string> {
+    const [, version] = await started.waitFor(/^\{"version":"([^"]+)".*\}$/m, 120_000);
+    return version!;
+  }
+
+  async function publishParent(): Promise<void> {
+    const random = new Random(2);
+    const centroids = Array.from({ length: k }, () =>
+      Array.from({ length: dims }, random.float.bind(random)),
+    );
+    const parent = modelOf(centroids);
+    const records = new RecordBatchBuilder();
+    for (const version of [parent.version, 'current']) {
+      records.append(systemClock.nowMs(), modelKey(version), encodeModel(parent));
+    }
+    const writer = await deployment.broker.openWriter();
+    await writer.append([{ topic: topics.models, partition: 0, records }]);
+    await writer.close();
+  }
+
+  /** Without clusters in them, so that there is something to iterate; most are in one partition. */
+  async function producePoints(): Promise<void> {
+    const random = new Random(4);
+    const header = {
+      key: 'content-type',
+      value: Buffer.from('application/vnd.meanstream.float32'),
+    };
+    const builders = Array.from({ length: partitions }, () => new RecordBatchBuilder());
+    const point = new Float32Array(dims);
+    for (let row = 0; row < n; row++) {
+      for (let d = 0; d < dims; d++) point[d] = random.float() ** 2;
+      const partition = row % 10 < 7 ? 0 : row % partitions;
+      builders[partition]!.append(systemClock.nowMs(), null, bytesOf(point), [header]);
+    }
+    const writer = await deployment.broker.openWriter();
+    await writer.append(
+      builders.map((records, partition) => ({ topic: topics.points, partition, records })),
+    );
+    await writer.close();
+  }
+
+  /** The bytes of a version, but for its number and its time. */
+  async function versionOf(version: string): Promise<Buffer> {
+    const { broker } = deployment;
+    const [{ end } = { end: 0 }] = await broker.listOffsets(topics.models);
+    const reader = broker.openReader({ topic: topics.models, partition: 0 }, 0);
+    let found: Uint8Array | undefined;
+    while (reader.position < end) {
+      const batch = await reader.read({ rowsMax: 100, waitMsMax: 500 });
+      for (let row = 0; row < batch.n; row++) {
+        const key = new TextDecoder().decode(recordKey(batch, row)!);
+        if (key === `default/${version}/0`) found = recordValue(batch, row)!.slice();
+      }
+    }
+    await reader.close();
+    return Buffer.from(encodeModel({ ...decodeModel(found!), version: '0.0.0', createdAtMs: 0 }));
+  }
+
+  /** A function that waits until the job that begins next has asked for such a step so many times. */
+  async function nextJob(): Promise<(kind: string, times: number) => Promise<void>> {
+    const { broker } = deployment;
+    const [{ end } = { end: 0 }] = await broker.listOffsets(topics.retrainTasks);
+    const reader = broker.openReader({ topic: topics.retrainTasks, partition: 0 }, end);
+    const asked: string[] = [];
+    return async (kind, times) => {
+      await eventually(`step ${kind} × ${times}`, async () => {
+        const batch = await reader.read({ rowsMax: 100, waitMsMax: 50 });
+        for (let row = 0; row < batch.n; row++) {
+          const task: RetrainTask = decodeRetrainTask(recordValue(batch, row)!);
+          if (task.type === 'step') asked.push((task.request as { kind: string }).kind);
+        }
+        return asked.filter((each) => each === kind).length >= times;
+      });
+      await reader.close();
+    };
+  }
+
+  it('gives the same bytes by threads of one process', async () => {
+    for (const process of workers) await process.end('SIGKILL');
+    expect((await versionOf(await coordinator(start(['--workers', '2'])))).equals(expected)).toBe(
+      true,
+    );
+    expect((await versionOf(await coordinator(start(['--in-memory'])))).equals(expected)).toBe(
+      true,
+    );
+    workers = [worker('a'), worker('b')];
+  }, 120_000);
+
+  it.each([
+    ['packs', 'moments', 1],
+    ['seeds', 'draw', 2],
+    ['iterates', 'lloyd', 3],
+  ])(
+    'gives the same bytes when a worker is killed while it %s',
+    async (_what, kind, times) => {
+      const asked = await nextJob();
+      const running = start();
+      await asked(kind, times);
+      await workers[0]!.end('SIGKILL');
+      expect((await versionOf(await coordinator(running))).equals(expected)).toBe(true);
+      workers[0] = worker('a');
+    },
+    120_000,
+  );
+
+  it.each([
+    ['packs', 'moments', 1],
+    ['iterates', 'lloyd', 4],
+  ])(
+    'gives the same bytes when the coordinator is killed while it %s, and another goes on',
+    async (_what, kind, times) => {
+      const asked = await nextJob();
+      const running = start();
+      await asked(kind, times);
+      expect(await running.end('SIGKILL')).toBe('SIGKILL');
+      const next = start();
+      const version = await coordinator(next);
+      expect(next.stderr).toContain('going on with the retrain');
+      expect((await versionOf(version)).equals(expected)).toBe(true);
+    },
+    120_000,
+  );
+
+  it('gives the same bytes when coordinator and all workers are killed', async () => {
+    const asked = await nextJob();
+    const running = start();
+    await asked('lloyd', 5);
+    await Promise.all([running, ...workers].map((process) => process.end('SIGKILL')));
+    workers = [worker('a'), worker('b')];
+    expect((await versionOf(await coordinator())).equals(expected)).toBe(true);
+  }, 120_000);
+
+  it('gives the same bytes when a worker stands still', async () => {
+    const asked = await nextJob();
+    const running = start();
+    await asked('lloyd', 3);
+    process.kill(workers[1]!.pid, 'SIGSTOP');
+    const version = await coordinator(running);
+    process.kill(workers[1]!.pid, 'SIGCONT');
+    expect((await versionOf(version)).equals(expected)).toBe(true);
+    expect((await versionOf(await coordinator())).equals(expected)).toBe(true);
+  }, 120_000);
+
+  it('is cancelled by whoever wants it, and the next one begins anew', async () => {
+    const asked = await nextJob();
+    const running = start();
+    await asked('lloyd', 2);
+    const cancelled = await deployment.run(['retrain', '--cancel']);
+    expect(cancelled.stdout).toContain('is cancelled');
+    await running.waitFor(/MEANSTREAM_JOB_CANCELLED/);
+    expect((await versionOf(await coordinator())).equals(expected)).toBe(true);
+    expect((await deployment.run(['retrain', '--cancel'])).stdout).toContain('no retrain');
+  }, 120_000);
+});
