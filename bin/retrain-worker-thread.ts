@@ -14,6 +14,8 @@ export interface RetrainThreadData {
   readonly command: string;
   readonly loaded: LoadedSettings;
   readonly workerId: string;
+  /** It ends after one job. */
+  readonly once: boolean;
 }
 
 export type RetrainThreadReport =
@@ -32,7 +34,7 @@ try {
 }
 port.close();
 
-async function run({ command, loaded, workerId }: RetrainThreadData): Promise<void> {
+async function run({ command, loaded, workerId, once }: RetrainThreadData): Promise<void> {
   const settings = loaded.values;
   const clock = systemClock;
   const logger = openLogger({
@@ -53,6 +55,7 @@ async function run({ command, loaded, workerId }: RetrainThreadData): Promise<vo
     memoryBytesMax: settings['retrain.memory.bytes.max'],
     encrypted: settings['retrain.segments.encrypted'],
     heartbeatMs: Math.min(1_000, Math.floor(timeoutMs / 4)),
+    onceWithinMs: once ? settings['retrain.wait.ms'] : undefined,
     openRange: (job, range) => rowsOf(job, range, decode),
     ...{ clock, logger },
   });

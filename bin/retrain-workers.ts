@@ -11,11 +11,13 @@ import type { RetrainThreadData, RetrainThreadReport } from './retrain-worker-th
 export class RetrainWorkers {
   /** Rejects when one cannot go on. */
   readonly failed: Promise<never>;
+  /** When all have ended in order: after one job, if that was wanted. */
+  readonly ended: Promise<void>;
   readonly #threads: Worker[] = [];
   readonly #ended: Promise<void>[] = [];
   #stopping = false;
 
-  private constructor(context: CommandContext, count: number) {
+  private constructor(context: CommandContext, count: number, once: boolean) {
     let fail: (error: Error) => void = () => {};
     this.failed = new Promise<never>((_, reject) => {
       fail = reject;
@@ -24,29 +26,34 @@ export class RetrainWorkers {
     const startedMs = context.clock.nowMs().toString(36);
     for (let number = 1; number <= count; number++) {
       const workerId = `${prefix(context.settings)}${process.pid}-${startedMs}-${number}`;
-      this.#start(context, workerId, fail);
+      this.#start(context, { workerId, once }, fail);
     }
+    this.ended = Promise.all(this.#ended).then(() => {});
   }
 
   /** After what dead processes of this name have left on disk is gone. */
-  static async start(context: CommandContext, count: number): Promise<RetrainWorkers> {
+  static async start(
+    context: CommandContext,
+    count: number,
+    once = false,
+  ): Promise<RetrainWorkers> {
     await sweep(context.settings);
-    return new RetrainWorkers(context, count);
+    return new RetrainWorkers(context, count, once);
   }
 
   /** Their segments are gone then. */
   async stop(): Promise<void> {
     this.#stopping = true;
     for (const thread of this.#threads) thread.postMessage('stop');
-    await Promise.all(this.#ended);
+    await Promise.race([this.ended, this.failed]).catch(() => {});
   }
 
   #start(
     { command, loaded }: CommandContext,
-    workerId: string,
+    own: { readonly workerId: string; readonly once: boolean },
     fail: (error: Error) => void,
   ): void {
-    const data: RetrainThreadData = { command, loaded, workerId };
+    const data: RetrainThreadData = { command, loaded, ...own };
     const url = new URL('./retrain-worker-thread.js', import.meta.url);
     const thread = new Worker(url, { workerData: data });
     let fault: Error | undefined;
@@ -60,8 +67,9 @@ export class RetrainWorkers {
     this.#threads.push(thread);
     const ended = new Promise<void>((resolve) => {
       thread.on('exit', () => {
-        if (!this.#stopping) fail(fault ?? new Error(`Retrain worker ${workerId} has ended.`));
-        resolve();
+        const isInOrder = this.#stopping || (own.once && fault === undefined);
+        if (!isInOrder) fail(fault ?? new Error(`Retrain worker ${own.workerId} has ended.`));
+        else resolve();
       });
     });
     this.#ended.push(ended);

@@ -9,6 +9,7 @@ import { aborted, type Shutdown } from './shutdown.ts';
 
 export async function runRetrainWorker(
   context: CommandContext,
+  once: boolean,
   shutdown: Shutdown,
 ): Promise<ExitCode> {
   const broker = await openKafka(context);
@@ -17,13 +18,11 @@ export async function runRetrainWorker(
   } finally {
     await broker.close();
   }
-  const workers = await RetrainWorkers.start(
-    context,
-    Math.max(1, context.settings['retrain.workers']),
-  );
+  const threads = Math.max(1, context.settings['retrain.workers']);
+  const workers = await RetrainWorkers.start(context, threads, once);
   try {
-    context.logger.info({ threads: context.settings['retrain.workers'] }, 'waiting for retrains');
-    await Promise.race([aborted(shutdown.signal), workers.failed]);
+    context.logger.info({ threads }, 'waiting for retrains');
+    await Promise.race([aborted(shutdown.signal), workers.ended, workers.failed]);
   } finally {
     await workers.stop();
   }

@@ -74,9 +74,10 @@ describe.skipIf(!kubectl).each(['base', 'overlays/local', 'overlays/production']
     const containerOf = (name: string): Container =>
       pods.find((each) => each.name === name)!.pod.containers[0]!;
 
-    it('are a StatefulSet, a Deployment, a CronJob and a Job, all in a restricted namespace', () => {
+    it('are a StatefulSet, a Deployment, two CronJobs and a Job, all in a restricted namespace', () => {
       expect(pods.map(({ name }) => name).sort()).toEqual([
         'CronJob meanstream-retrain',
+        'CronJob meanstream-retrain-workers',
         'Deployment meanstream-gateway',
         'Job meanstream-topics',
         'StatefulSet meanstream-processor',
@@ -134,6 +135,7 @@ describe.skipIf(!kubectl).each(['base', 'overlays/local', 'overlays/production']
       ['StatefulSet meanstream-processor', ['processor']],
       ['Deployment meanstream-gateway', ['gateway']],
       ['CronJob meanstream-retrain', ['retrain']],
+      ['CronJob meanstream-retrain-workers', ['retrain-worker', '--once']],
       ['Job meanstream-topics', ['topics', 'apply']],
     ])('let %s run meanstream %j with the mounted settings', (name, command) => {
       const { command: program, args, volumeMounts } = containerOf(name);
@@ -183,6 +185,29 @@ describe.skipIf(!kubectl).each(['base', 'overlays/local', 'overlays/production']
       const { spec } = one('CronJob', 'meanstream-retrain');
       expect(spec.concurrencyPolicy).toBe('Forbid');
       expect(spec.jobTemplate).toMatchObject({ spec: { backoffLimit: 2 } });
+    });
+
+    it('let an indexed Job work for the retrain at its hour, on nodes that may be taken away', () => {
+      const coordinator = one('CronJob', 'meanstream-retrain').spec;
+      const { schedule, jobTemplate } = one('CronJob', 'meanstream-retrain-workers').spec;
+      expect(schedule).toBe(coordinator.schedule);
+      const { spec } = jobTemplate as { spec: Record<string, Json> };
+      expect(spec.completionMode).toBe('Indexed');
+      expect(spec.completions).toBe(spec.parallelism);
+      expect(spec.podFailurePolicy).toMatchObject({ rules: [{ action: 'Ignore' }] });
+    });
+
+    it('give a retrain folders that it may write to, where the settings say', () => {
+      const { values } = loadSettings({
+        file: join(folder, path, 'meanstream.yaml'),
+        environment: { MEANSTREAM_SASL_PASSWORD: 'from the secret' },
+        flags: path.endsWith('production') ? [`ssl.ca.file=${import.meta.filename}`] : [],
+      });
+      const paths = (name: string) => containerOf(name).volumeMounts.map((each) => each.mountPath);
+      expect(paths('CronJob meanstream-retrain')).toContain(values['artifacts.location']);
+      for (const name of ['CronJob meanstream-retrain', 'CronJob meanstream-retrain-workers']) {
+        expect(paths(name)).toContain(values['retrain.dir']);
+      }
     });
 
     it('take one pod of a kind away at a time', () => {

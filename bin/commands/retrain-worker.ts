@@ -6,12 +6,14 @@ import { listenForSignals } from '../shutdown.ts';
 
 interface WorkerFlags extends SettingFlags {
   readonly workers?: string;
+  readonly once?: boolean;
 }
 
 export function addRetrainWorker(program: Command): void {
   withSettings(program.command('retrain-worker'))
     .description('work for retrains that are started elsewhere, until told to stop')
     .option('--workers <n>', 'threads (default: retrain.workers)')
+    .option('--once', 'end with the first retrain, or when none begins within retrain.wait.ms')
     .addHelpText(
       'after',
       `
@@ -27,5 +29,5 @@ async function work(flags: WorkerFlags): Promise<void> {
   const context = openContext({ command: 'retrain-worker', flags, named });
   const shutdown = listenForSignals();
   const { runRetrainWorker } = await import('../run-retrain-worker.ts');
-  process.exitCode = await runRetrainWorker(context, shutdown);
+  process.exitCode = await runRetrainWorker(context, flags.once === true, shutdown);
 }

@@ -67,11 +67,13 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** @returns a function that ends it as a killed one ends: it says no word more */
-function startWorker(name: string, more: Partial<RetrainWorkerOptions> = {}): () => Promise<void> {
-  const controller = new AbortController();
-  const worker = new RetrainWorker({
-    ...{ broker, application, workerId: name, folder: join(folder, 'segments') },
+function run(
+  workerId: string,
+  more: Partial<RetrainWorkerOptions>,
+  signal: AbortSignal,
+): Promise<void> {
+  return new RetrainWorker({
+    ...{ broker, application, workerId, folder: join(folder, 'segments') },
     ...{ diskBytesMax: 1e9, memoryBytesMax: 1e9, encrypted: false, heartbeatMs: 50 },
     async *openRange(_job, { from, to }) {
       for (let at = from; at < to; at += 500) {
@@ -81,8 +83,13 @@ function startWorker(name: string, more: Partial<RetrainWorkerOptions> = {}): ()
     },
     ...{ clock: systemClock, logger: silentLogger },
     ...more,
-  });
-  const running = worker.run(controller.signal);
+  }).run(signal);
+}
+
+/** @returns a function that ends it as a killed one ends: it says no word more */
+function startWorker(name: string, more: Partial<RetrainWorkerOptions> = {}): () => Promise<void> {
+  const controller = new AbortController();
+  const running = run(name, more, controller.signal);
   const stop = async () => {
     controller.abort();
     await running;
@@ -186,6 +193,15 @@ it('is stopped when another coordinator takes the job over', async () => {
   });
   await expect(first).rejects.toMatchObject({ code: 'MEANSTREAM_JOB_CANCELLED' });
   expect(await other).toEqual(expected);
+});
+
+it('ends a worker that was to work once, with the job or when none comes', async () => {
+  const once = new AbortController();
+  startWorker('w');
+  const worked = run('once', { onceWithinMs: 20_000 }, once.signal);
+  expect(await coordinate({ workers: 2 })).toEqual(expected);
+  await worked;
+  await run('idle', { onceWithinMs: 100 }, once.signal);
 });
 
 it('says that there are no workers, and keeps the job', async () => {

@@ -40,6 +40,8 @@ export interface RetrainWorkerOptions {
   readonly memoryBytesMax: number;
   readonly encrypted: boolean;
   readonly heartbeatMs: number;
+  /** Ends when the first job has that it hears of, or when it has heard of none for so long. */
+  readonly onceWithinMs?: number | undefined;
   /** Replays a range of the log. */
   readonly openRange: (job: RetrainJob, range: JobRange) => AsyncIterable<ReplayedRows>;
   readonly clock: Clock;
@@ -68,6 +70,7 @@ export class RetrainWorker {
   #sending: Promise<void> = Promise.resolve();
   #work: Work | undefined;
   #listenedMs = 0;
+  #jobsEnded = 0;
 
   constructor(options: RetrainWorkerOptions) {
     this.#options = options;
@@ -87,7 +90,8 @@ export class RetrainWorker {
     const stopBeating = clock.every(heartbeatMs, beat);
     beat();
     try {
-      while (!signal.aborted && failure === undefined) {
+      const startedMs = clock.monotonicMs();
+      while (!signal.aborted && failure === undefined && !this.#isDone(startedMs)) {
         await this.#listen(this.#work?.todo.length ? 0 : idleWaitMs);
         const range = this.#work?.todo[0];
         if (range !== undefined) await this.#attend(this.#work!, range, signal);
@@ -100,6 +104,12 @@ export class RetrainWorker {
       await this.#reader.close();
       await this.#writer.close();
     }
+  }
+
+  #isDone(startedMs: number): boolean {
+    const { onceWithinMs, clock } = this.#options;
+    if (onceWithinMs === undefined || this.#work !== undefined) return false;
+    return this.#jobsEnded > 0 || clock.monotonicMs() - startedMs > onceWithinMs;
   }
 
   /** Where the job begins that is under way, if one is. */
@@ -132,7 +142,10 @@ export class RetrainWorker {
     } else if (task.type === 'reassign') {
       if (task.worker !== workerId || task.step !== work.step?.step) return;
       work.todo.push(...task.ranges.filter((range) => !work.todo.includes(range)));
-    } else if (task.type === 'end') this.#end();
+    } else if (task.type === 'end') {
+      this.#jobsEnded += 1;
+      this.#end();
+    }
   }
 
   #begin(job: RetrainJob): void {
