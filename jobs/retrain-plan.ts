@@ -38,6 +38,8 @@ export interface PlanOptions {
 const pieceBytes = 64 * 1_048_576;
 const pieceRecordsMin = 8_192;
 const piecesAim = 64;
+/** A piece is so many times as large as its answer in an iteration: what is sent is a small share of what is read. */
+const answersPerPiece = 256;
 /** Of the summary's rows, so that a piece is a record. */
 const summaryPieceBytes = 4 * 1_048_576;
 
@@ -70,12 +72,13 @@ export function planOver(
     scaling: scaling && metric !== 'cosine',
     initial: parent.centroids,
   };
-  return { ranges, pieces: [...summary, ...cutRanges(ranges, dims)], problem, base };
+  return { ranges, pieces: [...summary, ...cutRanges(ranges, dims, k)], problem, base };
 }
 
 /** Pieces of one size, whatever the partitions hold: a hot partition is many of them. A function of the ranges alone. */
-export function cutRanges(ranges: readonly PlannedRange[], dims: number): JobRange[] {
-  const largest = Math.max(pieceRecordsMin, Math.floor(pieceBytes / (4 * dims)));
+function cutRanges(ranges: readonly PlannedRange[], dims: number, k: number): JobRange[] {
+  const bytes = Math.max(pieceBytes, answersPerPiece * k * (dims + 2) * 8);
+  const largest = Math.max(pieceRecordsMin, Math.floor(bytes / (4 * dims)));
   const aimed = Math.ceil(recordsIn(ranges) / piecesAim);
   const size = Math.min(largest, Math.max(pieceRecordsMin, aimed));
   return ranges.flatMap(({ partition, from, to }) => cut(partition, from, to, size));
