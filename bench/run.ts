@@ -13,6 +13,8 @@ import { packageRoot } from './paths.ts';
 import { pipelineBench } from './pipeline.bench.ts';
 import { machine, tableOf, writeResults } from './report.ts';
 import { restoreBench } from './restore.bench.ts';
+import { retrainBench } from './retrain.bench.ts';
+import { retrainSimulationBench } from './retrain-simulation.bench.ts';
 import { soakBench } from './soak.bench.ts';
 
 const benches: readonly Bench[] = [
@@ -24,6 +26,8 @@ const benches: readonly Bench[] = [
   latencyBench,
   pipelineBench,
   restoreBench,
+  retrainBench,
+  retrainSimulationBench,
   soakBench,
 ];
 

@@ -53,7 +53,7 @@ describe('npm run bench', () => {
     const said = await bench();
     for (const name of [
       ...['assign', 'codec', 'embedded', 'full-batch', 'kernels', 'latency', 'pipeline'],
-      ...['restore', 'soak'],
+      ...['restore', 'retrain', 'retrain-simulation', 'soak'],
     ])
       expect(said).toContain(`  ${name} `);
     expect(said).toContain('Example: npm run bench -- codec');
@@ -101,6 +101,24 @@ describe('at smoke size', () => {
       for (const { peer, sameInertia } of rows) {
         if (!peer.startsWith('missing')) expect(sameInertia).toBe('yes');
       }
+    },
+    timeoutMs,
+  );
+
+  it(
+    'measures a retrain over segments by one, two and four workers',
+    async () => {
+      const rows = await rowsOf('retrain');
+      expect(rows).toHaveLength(3);
+      for (const { rssShare } of rows) expect(rssShare).toEqual(expect.any(Number));
+    },
+    timeoutMs,
+  );
+
+  it(
+    'simulates a retrain with stragglers and lost machines',
+    async () => {
+      expect(await rowsOf('retrain-simulation')).toHaveLength(4);
     },
     timeoutMs,
   );

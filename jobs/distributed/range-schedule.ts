@@ -35,6 +35,8 @@ export class RangeSchedule {
   readonly #owners: string[];
   /** Of each range that is not answered in this step: who was asked. */
   #asked = new Map<number, Set<string>>();
+  /** Of each worker: how many of these it was asked for. */
+  #owing = new Map<string, number>();
   #durations: number[] = [];
   #medianMs = Infinity;
 
@@ -63,7 +65,9 @@ export class RangeSchedule {
     this.#durations = [];
     for (const state of this.#workers.values()) state.sinceMs = nowMs;
     this.#deal();
-    this.#asked = new Map(this.#owners.map((owner, range) => [range, new Set([owner])]));
+    this.#asked = new Map();
+    this.#owing = new Map();
+    for (const [range, owner] of this.#owners.entries()) this.#ask(range, owner);
     return this.#owners.slice();
   }
 
@@ -73,7 +77,7 @@ export class RangeSchedule {
     const state = this.#workers.get(worker)!;
     const durationMs = nowMs - state.sinceMs;
     state.sinceMs = nowMs;
-    if (!this.#asked.delete(range)) return false;
+    if (!this.#settle(range)) return false;
     this.#durations.push(durationMs);
     this.#owners[range] = worker;
     return true;
@@ -81,7 +85,7 @@ export class RangeSchedule {
 
   /** An answer of a worker that may be gone by now. @returns whether it is the first of the range */
   answeredBefore(range: number): boolean {
-    return this.#asked.delete(range);
+    return this.#settle(range);
   }
 
   /** Who is to be asked as well, at this moment. */
@@ -90,7 +94,7 @@ export class RangeSchedule {
     if (this.#workers.size === 0) return [];
     const given = new Map<string, number[]>();
     const give = (range: number, worker: string) => {
-      this.#asked.get(range)!.add(worker);
+      this.#ask(range, worker);
       given.set(worker, [...(given.get(worker) ?? []), range]);
       if (this.#owed(worker) === 1) this.#workers.get(worker)!.sinceMs = nowMs;
     };
@@ -102,7 +106,8 @@ export class RangeSchedule {
     }
     for (const idle of this.workers.filter((worker) => this.#owed(worker) === 0)) {
       const range = this.#lateRange(nowMs);
-      if (range !== undefined) give(range, idle);
+      if (range === undefined) break;
+      give(range, idle);
     }
     return [...given].map(([worker, ranges]) => ({ worker, ranges }));
   }
@@ -150,9 +155,20 @@ export class RangeSchedule {
   }
 
   #owed(worker: string): number {
-    let count = 0;
-    for (const asked of this.#asked.values()) if (asked.has(worker)) count += 1;
-    return count;
+    return this.#owing.get(worker) ?? 0;
+  }
+
+  #ask(range: number, worker: string): void {
+    const asked = this.#asked.get(range) ?? new Set();
+    this.#asked.set(range, asked.add(worker));
+    this.#owing.set(worker, this.#owed(worker) + 1);
+  }
+
+  /** @returns whether it was not answered yet */
+  #settle(range: number): boolean {
+    const asked = this.#asked.get(range);
+    for (const worker of asked ?? []) this.#owing.set(worker, this.#owed(worker) - 1);
+    return this.#asked.delete(range);
   }
 
   /** The first worker by name of those with the least. */
