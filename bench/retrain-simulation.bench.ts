@@ -28,7 +28,7 @@ export const retrainSimulationBench: Bench = {
   question:
     'What do stragglers and lost spot machines cost a retrain of 1 billion × 128? (simulated, seeded)',
   async run({ smoke, say }) {
-    const seeds = smoke ? [1] : [1, 2, 3, 4, 5];
+    const seeds = smoke ? [1] : [1, 2, 3];
     const base = smoke ? { ...undisturbed, workers: 4, iterations: 3 } : undisturbed;
     const quiet = simulateRetrain(base).totalMs;
     return Object.entries(disturbances).map(([name, more]): BenchRow => {

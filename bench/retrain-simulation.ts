@@ -40,7 +40,7 @@ interface SimulatedWorker {
 
 const timeoutMs = 10_000;
 const heartbeatMs = 1_000;
-const tickMs = 50;
+const tickMs = 200;
 
 export function simulateRetrain(options: SimulationOptions): SimulationResult {
   return new Simulation(options).run();
