@@ -216,13 +216,19 @@ export class Field {
     const doing = what().finally(() => {
       isOver = true;
     });
+    // Heard of when it is waited for.
+    doing.catch(() => {});
     let longestMs = 0;
     const last = new Map<string, { readonly offset: number; readonly atMs: number }>();
     while (!isOver) {
-      const offsets = [
-        ...(await this.#committedOffsets()),
-        ...(await this.#committedOffsets(topics.centroidDeltas, 1)),
-      ];
+      // What the coordinator does not say now it says in the next round.
+      const offsets = await Promise.all([
+        this.#committedOffsets(),
+        this.#committedOffsets(topics.centroidDeltas, 1),
+      ]).then(
+        (both) => both.flat(),
+        () => [],
+      );
       const atMs = performance.now();
       for (const { topic, partition, offset } of offsets) {
         const name = `${topic}-${partition}`;
