@@ -1,9 +1,27 @@
-// Chooses where artifacts are kept. The only place that names what holds them.
+// Chooses where artifacts are kept, and with which keys. The only place that names what holds them.
 
-import { ArtifactStore, FolderBlobs } from '../state-stores/index.ts';
+import { ArtifactStore, type BlobKey, FolderBlobs, SealedBlobs } from '../state-stores/index.ts';
+import { InvalidSettingError } from '../support/index.ts';
 import type { CommandContext } from './command-context.ts';
 
-/** The caller closes it. */
+/**
+ * The caller closes it.
+ * @throws InvalidSettingError for keys that are none
+ */
 export function openArtifacts({ settings }: CommandContext): ArtifactStore {
-  return new ArtifactStore(new FolderBlobs(settings['artifacts.location']));
+  const blobs = new FolderBlobs(settings['artifacts.location']);
+  const keys = keysIn(settings['artifacts.keys']);
+  return new ArtifactStore(keys.length === 0 ? blobs : new SealedBlobs(blobs, keys));
+}
+
+/** "2026=<base64 of 32 bytes>, 2025=…": the newest first. */
+function keysIn(text: string): BlobKey[] {
+  const entries = text.split(/[\s,]+/).filter((entry) => entry !== '');
+  return entries.map((entry, i) => {
+    const at = entry.indexOf('=');
+    if (at > 0) {
+      return { id: entry.slice(0, at), bytes: Buffer.from(entry.slice(at + 1), 'base64') };
+    }
+    throw new InvalidSettingError(`artifacts.keys: key ${i + 1} is not of the form id=base64.`);
+  });
 }

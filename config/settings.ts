@@ -351,6 +351,12 @@ const runtime = {
     change: 'restart',
     says: 'Where artifacts are kept (model versions, coresets), each under the SHA-256 of its content; shared by all processes that need them.',
   }),
+  'artifacts.keys': text({
+    default: '',
+    secret: true,
+    change: 'restart',
+    says: 'Encrypts artifacts (AES-256-GCM): `id=base64 of 32 bytes`, several with commas between. The first writes, all read: a new one in front rotates.',
+  }),
   'batch.rows.max': integer({
     default: 8_192,
     min: 1,
