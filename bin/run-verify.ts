@@ -4,6 +4,7 @@ import type { SettingValues } from '../config/index.ts';
 import { type Finding, type VerifyReport, verifyVersions } from '../verification/index.ts';
 import type { CommandContext, SettingFlags } from './command-context.ts';
 import { checkFailedError } from './exit-codes.ts';
+import { openArtifacts } from './open-artifacts.ts';
 import { openEmbedded, openKafka } from './open-broker.ts';
 import { pointDecoder } from './pipeline.ts';
 import { ProgressLine, progressBar, thousands } from './terminal.ts';
@@ -28,6 +29,7 @@ export async function verifyOnce(
     report = await verifyVersions({
       broker,
       version,
+      artifacts: openArtifacts(context),
       decoder: () => pointDecoder(settings),
       first: firstModelOf(settings),
       onProgress: ({ deltas, of, version: at }) =>

@@ -36,7 +36,7 @@ import {
   recordValue,
   topics,
 } from '../schemas/index.ts';
-import { type KeyValueStore, ModelRegistry } from '../state-stores/index.ts';
+import { type ArtifactStore, type KeyValueStore, ModelRegistry } from '../state-stores/index.ts';
 import { InvalidRecordError, InvalidSettingError } from '../support/index.ts';
 import { differences, type Shape } from './differences.ts';
 import { LogWalk } from './log-walk.ts';
@@ -51,6 +51,8 @@ export interface VerifyOptions {
   /** What the first model was made with: the settings of the deployment. */
   readonly first: SeedOptions & { readonly dimensions: number };
   readonly fit?: Fit | undefined;
+  /** Where the coresets are that retrains began with, if any did. */
+  readonly artifacts?: ArtifactStore | undefined;
   readonly onProgress?: (progress: VerifyProgress) => void;
 }
 
@@ -157,6 +159,8 @@ class Verification {
     } finally {
       await models.close();
     }
+    // Deltas that no version has been published after: of a pinned model, or on their way when the log was read.
+    if (this.#options.version === undefined) await this.#takeInDeltas(this.#deltas.end);
     return {
       findings: this.#findings,
       recordsCompared: this.#records,
@@ -372,8 +376,8 @@ class Verification {
   }
 
   #refitted(made: Model, parent: Model): Promise<Model> {
-    const { broker, decoder, fit } = this.#options;
-    return refit({ made, parent, broker, decode: decoder(), fit });
+    const { broker, decoder, fit, artifacts } = this.#options;
+    return refit({ made, parent, broker, decode: decoder(), fit, artifacts });
   }
 
   #compare(of: string, recorded: object, recomputed: object, shape: Shape): void {
