@@ -122,6 +122,10 @@ test('after a reset the same points are assigned anew by a model that begins at 
   const held = await run([...reset, '--yes']);
   expect(held.code).toBe(exitCodes.refused);
   expect(held.stderr).toMatch(/MEANSTREAM_REFUSED.*meanstream dev/);
+  const coreset = join(dataDir, 'artifacts', 'refs', 'coresets', 'meanstream');
+  const headers = { 'content-type': 'application/json' };
+  await fetch(`${first.url}/v1/retrains`, { method: 'POST', headers, body: '{"reason":"test"}' });
+  await eventually('a coreset is kept', () => existsSync(coreset));
   await first.dev.end('SIGTERM');
 
   const shown = await run([...reset, '--dry-run']);
@@ -131,6 +135,7 @@ test('after a reset the same points are assigned anew by a model that begins at 
   expect(shown.stdout).toMatch(/ meanstream-centroids-changelog .* delete /);
   expect(shown.stdout).toMatch(/ points .* 1,000 offsets .* keep /);
   expect(shown.stdout).toMatch(/ assignments .* 1,000 offsets .* keep /);
+  expect(shown.stdout).toMatch(/ the newest coreset in .* 1,000 points .* delete /);
   const unasked = await run(reset);
   expect(unasked.code).toBe(exitCodes.refused);
   expect(unasked.stderr).toContain('--yes');
@@ -140,6 +145,7 @@ test('after a reset the same points are assigned anew by a model that begins at 
   expect(done.stderr).toBe('');
   expect(done.code).toBe(exitCodes.ok);
   expect(existsSync(join(dataDir, 'state', 'meanstream'))).toBe(false);
+  expect(existsSync(coreset)).toBe(false);
   expect((await run([...reset, '--dry-run'])).stdout).toMatch(/ models .* 0 offsets /);
 
   const second = await startDev(dataDir, '--no-demo', '--set', 'model.k=3');

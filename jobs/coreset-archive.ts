@@ -1,13 +1,32 @@
 // Coresets as artifacts: what each retrain makes of all it has seen, kept when the log has forgotten it. The ref names the newest.
 
 import type { Coreset, Metric, OffsetRange } from '../clustering/index.ts';
-import { decodeColumnMessage, encodeColumnMessage } from '../schemas/index.ts';
-import type { ArtifactName, ArtifactStore } from '../state-stores/index.ts';
+import {
+  bytesOf,
+  decodeColumnMessage,
+  encodeColumnMessage,
+  generationOf,
+  type Model,
+} from '../schemas/index.ts';
+import {
+  type ArtifactName,
+  type ArtifactStore,
+  artifactName,
+  type ModelRegistry,
+} from '../state-stores/index.ts';
+
+/** The generation of models beside which a coreset was made. */
+export interface Lineage {
+  readonly generation: string;
+  /** SHA-256 of what its sums are about, the same in all its versions: another log gives another, under the same name. */
+  readonly reference: string;
+}
 
 export interface StoredCoreset {
   readonly coreset: Coreset;
   readonly metric: Metric;
   readonly features: readonly string[];
+  readonly lineage: Lineage;
   /** Its name in the store. */
   readonly artifact: string;
 }
@@ -39,17 +58,17 @@ export async function storedCoreset(
 ): Promise<StoredCoreset | undefined> {
   const bytes = await artifacts.get(artifact);
   if (bytes === undefined) return undefined;
-  const { coreset, metric, features } = decodeColumnMessage<CoresetRecord>(bytes);
-  return { coreset, metric, features, artifact };
+  const { type: _, ...stored } = decodeColumnMessage<CoresetRecord>(bytes);
+  return { ...stored, artifact };
 }
 
 /** Becomes the newest. @returns its name in the store */
 export async function keepCoreset(
   artifacts: ArtifactStore,
   application: string,
-  { coreset, metric, features }: Omit<StoredCoreset, 'artifact'>,
+  stored: Omit<StoredCoreset, 'artifact'>,
 ): Promise<string> {
-  const record: CoresetRecord = { type: 'coreset', coreset, metric, features };
+  const record: CoresetRecord = { type: 'coreset', ...stored };
   const artifact = await artifacts.put(encodeColumnMessage(record));
   const ref = refOf(application);
   for (let attempt = 1; attempt <= attemptsMax; attempt++) {
@@ -57,6 +76,23 @@ export async function keepCoreset(
     if ((await artifacts.swapRef(ref, artifact, newest?.tag)) !== undefined) break;
   }
   return artifact;
+}
+
+/** The next retrain begins with none; the artifacts stay for those who verify what was made from them. */
+export function forgetCoresets(artifacts: ArtifactStore, application: string): Promise<void> {
+  return artifacts.deleteRef(refOf(application));
+}
+
+export function lineageOf({ version, reference }: Model): Lineage {
+  return { generation: generationOf(version), reference: artifactName(bytesOf(reference)) };
+}
+
+/** Whether the generation is one of these models' own, or only one of its name, or none at all. */
+export function isOfLineage({ generation, reference }: Lineage, registry: ModelRegistry): boolean {
+  const current = registry.current();
+  const same = current !== undefined && generationOf(current.version) === generation;
+  const model = same ? current : registry.get(`${generation}.0`);
+  return model !== undefined && lineageOf(model).reference === reference;
 }
 
 /** The ranges of both, sorted, neighbours made one. */

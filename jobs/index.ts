@@ -1,9 +1,9 @@
 // Processes that meet the stream only at topics: retrain, on any number of machines, and the recommendation of K. Read retrain.ts,
 // then distributed/coordinator.ts and distributed/retrain-worker.ts.
 
-export { readCoreset, type StoredCoreset } from './coreset-archive.ts';
+export { forgetCoresets, readCoreset, type StoredCoreset } from './coreset-archive.ts';
 export { Coordinator, type CoordinatorOptions } from './distributed/coordinator.ts';
-export { JobLog } from './distributed/job-log.ts';
+export { coordinatorGroup, coordinatorId, JobLog } from './distributed/job-log.ts';
 export type { ReplayedRows } from './distributed/range-holder.ts';
 export { RangeSchedule } from './distributed/range-schedule.ts';
 export { RetrainWorker, type RetrainWorkerOptions } from './distributed/retrain-worker.ts';

@@ -24,6 +24,7 @@ import { ArtifactStore, FolderBlobs } from '../state-stores/index.ts';
 import { Random, silentLogger, systemClock } from '../support/index.ts';
 import {
   fitHere,
+  forgetCoresets,
   pointsOf,
   type RetrainOptions,
   RetrainWorker,
@@ -91,7 +92,7 @@ async function produce(from: number, to: number): Promise<void> {
   await writer.close();
 }
 
-async function setUp(retentionBytes: number): Promise<void> {
+async function setUp(retentionBytes: number, middle = 0): Promise<void> {
   const specs = topicSpecs({ partitions, replicationFactor: 1, pointsRetentionMs: -1 });
   await broker.createTopics(
     specs.map((spec) =>
@@ -100,7 +101,9 @@ async function setUp(retentionBytes: number): Promise<void> {
         : spec,
     ),
   );
-  const parent = modelOf(Array.from({ length: groups }, (_, i) => new Array(dims).fill(i)));
+  const parent = modelOf(
+    Array.from({ length: groups }, (_, i) => new Array(dims).fill(middle + i)),
+  );
   const records = new RecordBatchBuilder();
   for (const version of [parent.version, 'current']) {
     records.append(systemClock.nowMs(), modelKey(version), encodeModel(parent));
@@ -225,6 +228,26 @@ it('gives the same bits by workers as in memory, with a coreset to begin with to
 function withoutName(model: Model): Buffer {
   return Buffer.from(encodeModel({ ...model, version: '1.1.0', createdAtMs: 0 }));
 }
+
+it('begins with no coreset of other models, though they have its names and the log its offsets', async () => {
+  values = drifting();
+  await setUp(-1);
+  await produce(0, 20_000);
+  await runRetrain(options());
+  const same = await runRetrain(options());
+  expect(same.history).toMatchObject({ exactPoints: 0, summaryPoints: 20_000 });
+
+  const kept = await readCoreset(artifacts, application);
+  await broker.deleteTopics([topics.points, topics.models]);
+  await setUp(-1, 7);
+  await produce(0, 30_000);
+  const anew = await runRetrain(options());
+  expect(anew.history).toMatchObject({ exactPoints: 30_000, summaryPoints: 0 });
+  expect(anew.history.coreset).not.toBe(kept!.artifact);
+
+  await forgetCoresets(artifacts, application);
+  expect(await readCoreset(artifacts, application)).toBeUndefined();
+}, 60_000);
 
 async function commit(offset: number): Promise<void> {
   const writer = await broker.openTransactionalWriter('test');

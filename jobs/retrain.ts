@@ -28,8 +28,10 @@ import {
 } from '../support/index.ts';
 import { candidateOf } from './candidate.ts';
 import {
+  isOfLineage,
   joinedRanges,
   keepCoreset,
+  lineageOf,
   readCoreset,
   type StoredCoreset,
   storedCoreset,
@@ -170,7 +172,14 @@ async function planJob(
   }
   const { artifacts, fromCoreset = true, k = parent.k, clock, missing } = { ...options, ...parent };
   const hasBase = artifacts !== undefined && fromCoreset && missing !== 'partial';
-  const found = hasBase ? await readCoreset(artifacts, options.group) : undefined;
+  const newest = hasBase ? await readCoreset(artifacts, options.group) : undefined;
+  const isOurs = newest !== undefined && isOfLineage(newest.lineage, follower.registry);
+  if (newest !== undefined && !isOurs) {
+    const { artifact, lineage } = newest;
+    const text = 'the newest coreset was made beside models that are not these; it is not used';
+    options.logger.warn({ artifact, lineage }, text);
+  }
+  const found = isOurs ? newest : undefined;
   const planned = await planRetrain({ ...options, k: options.k ?? k, parent, stored: found });
   const { requestedBy, reason, promote, gate = false, codeVersion } = options;
   const plan: JobPlan = {
@@ -374,15 +383,18 @@ async function release(
 
 async function keep(
   { artifacts, group }: RetrainOptions,
-  { dims, metric, features }: Model,
+  parent: Model,
   { base, ranges }: JobPlan,
   { sample, weight, missing }: FitOutput,
   points: number,
 ): Promise<string | null> {
   if (artifacts === undefined || missing === 'partial') return null;
+  const { dims, metric, features } = parent;
   const level = (base?.level ?? 0) + (sample.isExact ? 0 : 1);
   const seen = joinedRanges([...(base?.ranges ?? []), ...ranges]);
   const { n, values, weights } = sample;
   const coreset = { dims, n, values, weights, ranges: seen, points, weight, level };
-  return keepCoreset(artifacts, group, { coreset, metric, features });
+  return keepCoreset(artifacts, group, {
+    ...{ coreset, metric, features, lineage: lineageOf(parent) },
+  });
 }

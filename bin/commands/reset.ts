@@ -34,7 +34,10 @@ async function reset(flags: ResetFlags): Promise<void> {
     defaults: {
       ...quiet,
       // As `dev` does.
-      ...(flags.dataDir !== undefined && { 'state.dir': join(flags.dataDir, 'state') }),
+      ...(flags.dataDir !== undefined && {
+        'state.dir': join(flags.dataDir, 'state'),
+        'artifacts.location': join(flags.dataDir, 'artifacts'),
+      }),
     },
   });
   const { runReset } = await import('../reset/run-reset.ts');

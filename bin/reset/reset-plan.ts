@@ -5,6 +5,7 @@
 //   centroid-deltas           would be folded once more, beside those of the same points read again
 //   models                    a first model is made from points only where there is none
 //   model-commands, retrains  promote versions that would be gone, for which the fold would wait for ever
+//   the newest coreset       would stand for points of another log, once offsets have grown past its own
 //   cluster-events, quality, drift   speak of versions and clusters whose names are given anew
 //
 // Positions of `produce` are kept as points are: a file that is half in goes on where it was.
@@ -12,11 +13,12 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Broker, CommittedOffset, TopicDescription } from '../../broker/index.ts';
-import { retrainGroup } from '../../jobs/index.ts';
+import { coordinatorId, readCoreset, retrainGroup } from '../../jobs/index.ts';
 import { type TopicName, type TopicSpec, topics } from '../../schemas/index.ts';
 import type { SubTopology } from '../../topology/index.ts';
 import type { CommandContext } from '../command-context.ts';
 import { usageError } from '../exit-codes.ts';
+import { openArtifacts } from '../open-artifacts.ts';
 import { pipelineOf } from '../pipeline.ts';
 import { productTopics } from '../product-topics.ts';
 import { thousands } from '../terminal.ts';
@@ -35,6 +37,7 @@ export interface ResetPlan {
   /** To delete, as they are made again. */
   readonly topics: readonly TopicSpec[];
   readonly folders: readonly string[];
+  readonly hasCoreset: boolean;
   /** Of the tasks and of who runs retrains: whoever still writes with one is fenced. */
   readonly transactionalIds: readonly string[];
   readonly rows: readonly ResetRow[];
@@ -76,10 +79,12 @@ export async function planReset(
     kindOf(name) === 'learned' || (withOutputs && kindOf(name) === 'output');
   const deleted = present.filter(isDeleted);
   const folders = foldersOf(context, withOutputs);
+  const coreset = await coresetRow(context);
   const rows = [
     await offsetsRow(context, committed, found, broker),
     ...(await Promise.all(deleted.map((spec) => topicRow(spec.name, 'delete', broker)))),
     ...folders.map((folder) => folderRow(folder, broker)),
+    coreset,
     ...(await Promise.all(
       present.filter((spec) => !isDeleted(spec)).map((spec) => topicRow(spec.name, 'keep', broker)),
     )),
@@ -89,7 +94,11 @@ export async function planReset(
     hasOffsets: committed.length > 0,
     topics: deleted.map((spec) => asItWas(spec, found.get(spec.name)!)),
     folders: folders.filter((folder) => existsSync(folder)),
-    transactionalIds: [...transactionalIdsOf(group, pieces, found), retrainGroup(group)],
+    hasCoreset: coreset.fate === 'delete',
+    transactionalIds: [
+      ...transactionalIdsOf(group, pieces, found),
+      ...[retrainGroup(group), coordinatorId(group)],
+    ],
     rows,
   };
 }
@@ -163,6 +172,21 @@ async function offsetsRow(
       ? 'all points that are kept are read again'
       : 'auto.offset.reset is latest: old points are NOT read again';
   return { what, holds: `${thousands(Math.max(0, read))} points read`, fate: 'delete', note };
+}
+
+async function coresetRow(context: CommandContext): Promise<ResetRow> {
+  const artifacts = openArtifacts(context);
+  try {
+    const what = `the newest coreset in ${artifacts.location}`;
+    const stored = await readCoreset(artifacts, context.settings['application.id']).catch(
+      () => 'unreadable' as const,
+    );
+    if (stored === undefined) return { what, holds: '', fate: 'absent', note: '' };
+    const holds = stored === 'unreadable' ? stored : `${thousands(stored.coreset.points)} points`;
+    return { what, holds, fate: 'delete', note: 'what the log has forgotten of them is lost' };
+  } finally {
+    await artifacts.close();
+  }
 }
 
 async function topicRow(topic: string, fate: 'delete' | 'keep', broker: Broker): Promise<ResetRow> {

@@ -4,11 +4,12 @@ import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Broker } from '../../broker/index.ts';
-import { retrainGroup } from '../../jobs/index.ts';
+import { coordinatorGroup, forgetCoresets, retrainGroup } from '../../jobs/index.ts';
 import { DependencyDownError, MeanstreamError, RefusedError } from '../../support/index.ts';
 import type { CommandContext, SettingFlags } from '../command-context.ts';
 import { confirm } from '../confirm.ts';
 import { usageError } from '../exit-codes.ts';
+import { openArtifacts } from '../open-artifacts.ts';
 import { openEmbedded, openKafka } from '../open-broker.ts';
 import { table } from '../terminal.ts';
 import { planReset, type ResetPlan } from './reset-plan.ts';
@@ -31,14 +32,14 @@ export async function runReset(context: CommandContext, flags: ResetFlags): Prom
       say('Nothing was changed (--dry-run).');
       return;
     }
-    if (!plan.hasOffsets && plan.topics.length + plan.folders.length === 0) {
+    if (!plan.hasOffsets && !plan.hasCoreset && plan.topics.length + plan.folders.length === 0) {
       say('There is nothing to reset.');
       return;
     }
     await refuseWhileAlive(plan, broker);
     await requireConsent(flags);
     await refuseWhileAlive(plan, broker);
-    await carryOut(plan, broker);
+    await carryOut(context, plan, broker);
     say(farewell(broker));
   } finally {
     await broker.close();
@@ -103,16 +104,19 @@ async function requireConsent({ yes }: ResetFlags): Promise<void> {
  * Offsets go after what was learned: cut off in between, no point is learned twice. Topics come back last: until then a
  * processor that is started refuses to.
  */
-async function carryOut(plan: ResetPlan, broker: Broker): Promise<void> {
+async function carryOut(context: CommandContext, plan: ResetPlan, broker: Broker): Promise<void> {
   for (const id of plan.transactionalIds) {
     const writer = await broker.openTransactionalWriter(id);
     await writer.close();
   }
+  const artifacts = openArtifacts(context);
   try {
+    await forgetCoresets(artifacts, plan.group);
     for (const folder of plan.folders) await rm(folder, { recursive: true });
     await broker.deleteTopics(plan.topics.map(({ name }) => name));
     await broker.deleteOffsets(plan.group);
     await broker.deleteOffsets(retrainGroup(plan.group));
+    await broker.deleteOffsets(coordinatorGroup(plan.group));
     await broker.createTopics(plan.topics);
   } catch (cause) {
     const { code, message } =
@@ -125,6 +129,8 @@ async function carryOut(plan: ResetPlan, broker: Broker): Promise<void> {
       `The reset is not complete: ${message} Run \`meanstream reset\` again${then}.`,
       { cause },
     );
+  } finally {
+    await artifacts.close();
   }
 }
 

@@ -23,6 +23,11 @@ export function coordinatorGroup(application: string): string {
   return `${application}-retrain-jobs`;
 }
 
+/** Transactional. */
+export function coordinatorId(application: string): string {
+  return `${application}-retrain-coordinator`;
+}
+
 export interface JobLogOptions {
   readonly broker: Broker;
   readonly application: string;
@@ -58,7 +63,7 @@ export class JobLog {
   /** Takes over from whoever had it. */
   static async open(options: JobLogOptions): Promise<JobLog> {
     const { broker, application } = options;
-    const writer = await broker.openTransactionalWriter(`${application}-retrain-coordinator`);
+    const writer = await broker.openTransactionalWriter(coordinatorId(application));
     try {
       return new JobLog(options, writer, await readUnfinished(options));
     } catch (error) {

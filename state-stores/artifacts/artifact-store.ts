@@ -80,6 +80,10 @@ export class ArtifactStore {
     return this.#blobs.swapRef(name, new TextEncoder().encode(artifact), expectedTag);
   }
 
+  deleteRef(name: string): Promise<void> {
+    return this.#blobs.deleteRef(name);
+  }
+
   close(): Promise<void> {
     return this.#blobs.close();
   }

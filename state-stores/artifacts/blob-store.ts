@@ -38,6 +38,8 @@ export interface BlobStore {
     value: Uint8Array,
     expectedTag: string | undefined,
   ): Promise<string | undefined>;
+  /** For when nobody else writes it. Nothing happens when there is no such ref. */
+  deleteRef(name: string): Promise<void>;
   /** Idempotent. */
   close(): Promise<void>;
 }

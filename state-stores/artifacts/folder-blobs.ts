@@ -79,6 +79,10 @@ export class FolderBlobs implements BlobStore {
     return tag;
   }
 
+  async deleteRef(name: string): Promise<void> {
+    await rm(this.#path('refs', name), { recursive: true, force: true });
+  }
+
   async close(): Promise<void> {}
 
   #path(kind: 'blobs' | 'refs', key: string): string {

@@ -71,6 +71,10 @@ export class SealedBlobs implements BlobStore {
     return this.#blobs.swapRef(name, this.#seal(`ref:${name}`, value), expectedTag);
   }
 
+  deleteRef(name: string): Promise<void> {
+    return this.#blobs.deleteRef(name);
+  }
+
   close(): Promise<void> {
     return this.#blobs.close();
   }

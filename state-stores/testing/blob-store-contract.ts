@@ -86,6 +86,18 @@ export function blobStoreContract({ name, create, again }: BlobStoreContractOpti
       expect(text((await blobs.readRef('r/x'))?.value)).toBe('2');
     });
 
+    it('forgets a ref, whose name may be set anew', async () => {
+      const first = await blobs.swapRef('r/x', bytes('1'), undefined);
+      await blobs.swapRef('r/x', bytes('2'), first);
+      await blobs.put('r/x', bytes('a blob'));
+      await others.deleteRef('r/x');
+      await others.deleteRef('r/x');
+      expect(await blobs.readRef('r/x')).toBeUndefined();
+      expect(text(await blobs.get('r/x'))).toBe('a blob');
+      expect(await blobs.swapRef('r/x', bytes('3'), undefined)).toBeDefined();
+      expect(text((await others.readRef('r/x'))?.value)).toBe('3');
+    });
+
     it('lets one of many writers win each value', async () => {
       let tag: string | undefined;
       for (let round = 0; round < 5; round += 1) {
