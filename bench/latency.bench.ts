@@ -21,7 +21,7 @@ const k = 64;
 const commitIntervalsMs = [100, 20];
 /** What is sent at a time: a burst every few milliseconds. */
 const everyMs = 5;
-const warmUpSeconds = 5;
+const warmUpSeconds = 20;
 const secondsDefault = 30;
 
 export const latencyBench: Bench = {
@@ -89,6 +89,10 @@ async function latencies(broker: Broker, points: PointSet, seconds: number): Pro
   return found.sort((a, b) => a - b);
 }
 
+/**
+ * A burst is due every `everyMs`, and its points say when that was: what the sender or Kafka's acknowledgements are late by
+ * counts as theirs. All partitions travel in one request, as every client's producer sends what has gathered.
+ */
 async function send(
   writer: Writer,
   { n, values }: PointSet,
@@ -100,20 +104,22 @@ async function send(
   const builders = Array.from({ length: partitions }, () => new RecordBatchBuilder());
   const begun = performance.now();
   const total = Math.round(seconds * pointsPerSecond);
+  const burstRows = (pointsPerSecond * everyMs) / 1000;
   for (let row = 0; row < total; ) {
-    const due = Math.min(total, Math.floor(((performance.now() - begun) / 1000) * pointsPerSecond));
+    const bursts = Math.floor((performance.now() - begun) / everyMs);
+    const due = Math.min(total, (bursts + 1) * burstRows);
     for (const builder of builders) builder.clear();
     for (; row < due; row++) {
-      const key = encoder.encode(`${(performance.now() - started).toFixed(3)}-${row}`);
+      const dueMs = begun - started + Math.floor(row / burstRows) * everyMs;
+      const key = encoder.encode(`${dueMs.toFixed(3)}-${row}`);
       const value = bytes.subarray((row % n) * dims * 4, ((row % n) + 1) * dims * 4);
       builders[partitionOfKey(key, partitions)]!.append(Date.now(), key, value);
     }
-    // One request for all partitions, as a producer that gathers for a moment makes it.
-    const appends = builders.map((records, partition) => {
-      return { topic: topics.points, partition, records };
-    });
+    const appends = builders.map((records, partition) => ({
+      ...{ topic: topics.points, partition, records },
+    }));
     await writer.append(appends.filter(({ records }) => records.n > 0));
-    await sleep(everyMs);
+    await sleep(Math.max(0, (bursts + 1) * everyMs - (performance.now() - begun)));
   }
   return total;
 }

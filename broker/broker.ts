@@ -102,6 +102,11 @@ export interface Writer {
 export interface TransactionalWriter {
   readonly transactionalId: string;
   /**
+   * Says that a commit follows, well within the transaction timeout, so that what it needs first can be done meanwhile.
+   * Whatever fails is for `commit` to tell. Absent where there is nothing to prepare.
+   */
+  begin?(): void;
+  /**
    * Appends and offsets, all or nothing.
    * @returns the offsets of the appends, in their order.
    * @throws TaskMigratedError (fenced; nothing applied) · RecordTooLargeError (nothing applied) ·

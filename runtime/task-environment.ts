@@ -34,6 +34,8 @@ export const putOffRowsMax = 32_768;
 export const idleReadMsMax = 100;
 /** A position that only moved over markers and gaps is not worth a transaction of its own more often than this. */
 export const offsetsOnlyCommitMs = 5_000;
+/** A transaction is prepared when its commit is due within this: far less than the log lets one be open (15 s). */
+export const prepareMsMax = 1_000;
 /** A part of a task that does not close for this long is left behind. */
 export const closeMsMax = 5_000;
 /** How old a store may be that has missed changelog records: tombstones are kept this long (delete.retention.ms). */

@@ -40,6 +40,7 @@ import type { TaskPosition, TaskState } from './status.ts';
 import {
   closeMsMax,
   offsetsOnlyCommitMs,
+  prepareMsMax,
   retryPauseMs,
   type TaskEnvironment,
 } from './task-environment.ts';
@@ -272,6 +273,7 @@ export class Task {
   #done(read: ReadBatch, sources: TaskSources): StepOutcome {
     sources.done(read);
     this.#waiting = null;
+    if (this.#msUntilCommit() <= prepareMsMax) this.#writer!.begin?.();
     return 'taken';
   }
 
@@ -319,7 +321,9 @@ export class Task {
     const { clock, limits } = this.#environment;
     const moved = this.#touched || this.#sources?.moved;
     if (!moved) return Number.POSITIVE_INFINITY;
-    const intervalMs = this.#touched ? limits.commitIntervalMs : offsetsOnlyCommitMs;
+    const { commitMsMin } = this.#plan.subTopology;
+    const touchedMs = Math.max(limits.commitIntervalMs, commitMsMin);
+    const intervalMs = this.#touched ? touchedMs : offsetsOnlyCommitMs;
     const isBehind = (this.#sources?.lag ?? 0) > limits.batchRowsMax;
     const lastMs = isBehind ? this.#commitEndedMs - this.#commitStartedMs : 0;
     const dueMs = Math.max(

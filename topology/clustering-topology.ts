@@ -27,6 +27,9 @@ import { ModelRegistry } from '../state-stores/index.ts';
 import { type ClusteringOptions, compileClusteringOptions } from './clustering-options.ts';
 import { Topology } from './topology.ts';
 
+/** Each model a fold commits is read by every process: ten a second keep it fresh. */
+const modelMsMin = 100;
+
 export function clusteringTopology(given: ClusteringOptions): Topology {
   const options = compileClusteringOptions(given);
   const topology = new Topology()
@@ -45,6 +48,7 @@ export function clusteringTopology(given: ClusteringOptions): Topology {
     .processor('fold', {
       from: ['deltas', 'commands'],
       create: () => new FoldCentroids(options.fold),
+      commitMsMin: modelMsMin,
     })
     .store(centroidsStore, { usedBy: ['fold'] })
     .sink('models', { from: ['fold'], topic: topics.models })
@@ -63,6 +67,7 @@ export function clusteringTopology(given: ClusteringOptions): Topology {
     .processor('detect-drift', {
       from: ['summaries'],
       create: () => new DetectDrift(options.drift),
+      commitMsMin: modelMsMin,
     })
     .sink('drift', { from: ['detect-drift'], topic: topics.drift })
     .store(driftStore, { usedBy: ['detect-drift', 'judge-shadow'] });

@@ -13,6 +13,8 @@ export interface ProcessorOptions {
   /** Called once per task: instances share nothing. */
   // biome-ignore lint/suspicious/noExplicitAny: a node takes whatever its parents hand it; the graph cannot type that.
   readonly create: () => Processor<any>;
+  /** Commits of its task begin at least this far apart, however short the interval is: nobody waits for them so closely. */
+  readonly commitMsMin?: number;
 }
 
 export interface SinkOptions {
@@ -60,6 +62,8 @@ export interface SubTopology {
   readonly processors: readonly ProcessorNode[];
   readonly sinks: readonly SinkNode[];
   readonly stores: readonly StoreNode[];
+  /** The largest of its processors. */
+  readonly commitMsMin: number;
 }
 
 /** Everything that was declared, in the order of declaration. Names may still clash and parents be missing. */

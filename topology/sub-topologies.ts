@@ -16,6 +16,7 @@ export function splitIntoSubTopologies(declarations: Declarations): SubTopology[
       processors,
       sinks: nodes.filter((node): node is SinkNode => node.kind === 'sink'),
       stores: declarations.stores.filter((store) => pieceOf(store.usedBy[0]!) === piece),
+      commitMsMin: Math.max(0, ...processors.map((processor) => processor.commitMsMin ?? 0)),
     };
   });
 }

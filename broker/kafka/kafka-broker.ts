@@ -36,7 +36,7 @@ export interface KafkaBrokerOptions extends ConnectionsOptions {
 }
 
 const transactionTimeoutMsDefault = 15_000;
-const writeLanes = 4;
+const writeLanes = 16;
 const askMsMax = 10_000;
 
 export class KafkaBroker implements Broker {
@@ -150,7 +150,7 @@ export class KafkaBroker implements Broker {
     await this.#connections.close();
   }
 
-  /** Writers share a few lanes: each lane is a connection per leader, on which commits go one after the other. */
+  /** Each lane is a connection per leader. Where there are more writers than lanes, requests of some wait for each other. */
   #nextWriteLane(): string {
     this.#writers += 1;
     return `write-${this.#writers % writeLanes}`;

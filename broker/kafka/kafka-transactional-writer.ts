@@ -1,9 +1,11 @@
 // One writer per transactional id; each commit is a whole transaction:
 //
-//   1 AddPartitionsToTxn ─┬─► 3 Produce, round by round, one request per leader ─┬─► 5 EndTxn
-//   2 AddOffsetsToTxn ────┴─► 4 TxnOffsetCommit ────────────────────────────────┘
+//   1 AddPartitionsToTxn, ──┬─► 2 Produce, round by round, one request per leader ─┬─► 4 EndTxn
+//     AddOffsetsToTxn       └─► 3 TxnOffsetCommit ─────────────────────────────────┘
 //
-// 1 and 2 leave together: on one connection the coordinator takes them one after the other, and neither needs the other's answer.
+// All go over one connection, whose requests Kafka takes in order: two at once for one transaction disturb each other (a
+// leader asks the coordinator about each, forgets the first question over the second, and refuses what it was about).
+// `begin` makes step 1 ahead of the commit, for what the last transaction was made of; the commit adds what is missing.
 //
 // | what happens                                              | then                                             |
 // |-----------------------------------------------------------|--------------------------------------------------|
@@ -24,9 +26,9 @@ import {
   RetriableError,
   TaskMigratedError,
 } from '../../support/index.ts';
-import type { AppendedAt, Transaction, TransactionalWriter } from '../broker.ts';
+import type { AppendedAt, TopicPartition, Transaction, TransactionalWriter } from '../broker.ts';
 import { BatchMemory } from './batch-memory.ts';
-import { byTopic } from './by-topic.ts';
+import { byTopic, nameOf } from './by-topic.ts';
 import type { Connections } from './connections.ts';
 import { type InitOptions, initProducer } from './init-producer.ts';
 import {
@@ -53,7 +55,16 @@ export interface TransactionalOptions extends InitOptions {
   readonly limits: TopicLimits;
 }
 
+/** What a transaction is made of: partitions by name, and the group whose offsets move. */
+interface Members {
+  readonly partitions: ReadonlyMap<string, TopicPartition>;
+  readonly group: string | undefined;
+}
+
 const commitMsMax = 10_000;
+/** After its answer to EndTxn Kafka writes the markers; before they are there it only says CONCURRENT_TRANSACTIONS. */
+const markersMs = 4;
+const noMembers: Members = { partitions: new Map(), group: undefined };
 
 export class KafkaTransactionalWriter implements TransactionalWriter {
   readonly transactionalId: string;
@@ -65,6 +76,11 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
   /** Why this writer is done, once it is. */
   #over: string | undefined;
   #isCommitting = false;
+  /** Of the last transaction: the next is most likely made of the same. */
+  #usual = noMembers;
+  /** What Kafka has been told of the open transaction, or is being told; none before it has begun. */
+  #begun: { readonly members: Members; readonly told: Promise<void> } | undefined;
+  #endedMs = 0;
 
   private constructor(options: TransactionalOptions, session: ProducerSession) {
     this.transactionalId = options.transactionalId;
@@ -76,6 +92,15 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
 
   static async open(options: TransactionalOptions): Promise<KafkaTransactionalWriter> {
     return new KafkaTransactionalWriter(options, await initProducer(options));
+  }
+
+  begin(): void {
+    const isIdle = this.#over === undefined && !this.#isCommitting && this.#begun === undefined;
+    if (!isIdle || this.#usual === noMembers) return;
+    const members = this.#usual;
+    const told = this.#tellInTime(members);
+    told.catch(() => {});
+    this.#begun = { members, told };
   }
 
   async commit(transaction: Transaction): Promise<AppendedAt[]> {
@@ -99,7 +124,8 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
   async #commit(transaction: Transaction): Promise<AppendedAt[]> {
     const deadlineMs = this.#connections.clock.monotonicMs() + commitMsMax;
     const batches = await this.#sign(transaction);
-    if (batches.length === 0 && transaction.offsets.length === 0) {
+    const isEmpty = batches.length === 0 && transaction.offsets.length === 0;
+    if (isEmpty && this.#begun === undefined) {
       return appendedAt(transaction.appends, new Map());
     }
     const offsets = await this.#fill(transaction, batches, deadlineMs);
@@ -109,11 +135,13 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
       // Even a refusal may come from a coordinator that lost its place after it had written the decision.
       throw isRefusal(error, fenced) ? this.#failed(error) : this.#unknown(error);
     }
+    this.#endedMs = this.#connections.clock.monotonicMs();
+    this.#usual = membersOf(transaction, batches);
     this.#memory.reuse();
     return appendedAt(transaction.appends, offsets);
   }
 
-  /** Nothing has begun yet: what fails here leaves the writer as it was. */
+  /** Nothing has been sent yet: what fails here leaves the writer as it was. */
   async #sign({ appends }: Transaction): Promise<SignedBatch[]> {
     const topics = appends.map(({ topic }) => topic);
     const limits = await this.#limits.of(topics).catch((cause: unknown) => {
@@ -122,17 +150,16 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
     return signBatches(appends, limits, this.#session, (bytes) => this.#memory.take(bytes));
   }
 
-  /** Steps 1 to 4. When one fails, the other is waited for, and what Kafka has is aborted if that is safe. */
+  /** Steps 1 to 3. When one fails, the other is waited for, and what Kafka has is aborted if that is safe. */
   async #fill(
     transaction: Transaction,
     batches: readonly SignedBatch[],
     deadlineMs: number,
   ): Promise<ReadonlyMap<SignedBatch, number>> {
     try {
-      await both(
-        this.#addPartitions(batches, deadlineMs),
-        this.#addOffsets(transaction, deadlineMs),
-      );
+      const { members: told } = this.#begun ?? { members: noMembers };
+      await this.#begun?.told;
+      await this.#tell(without(membersOf(transaction, batches), told), deadlineMs);
       const [offsets] = await both(
         this.#produce(batches, deadlineMs),
         this.#moveOffsets(transaction, deadlineMs),
@@ -147,16 +174,39 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
     }
   }
 
-  async #addPartitions(batches: readonly SignedBatch[], deadlineMs: number): Promise<void> {
-    if (batches.length === 0) return;
-    const topics = byTopic(batches).map(([topic, of]) => ({
+  async #tellInTime(members: Members): Promise<void> {
+    const { clock } = this.#connections;
+    const earlyMs = this.#endedMs + markersMs - clock.monotonicMs();
+    if (earlyMs > 0) await clock.sleep(earlyMs);
+    await this.#tell(members, clock.monotonicMs() + commitMsMax);
+  }
+
+  /** Step 1. Both requests are under way at once; Kafka answers them in order. */
+  async #tell({ partitions, group }: Members, deadlineMs: number): Promise<void> {
+    await both(
+      this.#addPartitions([...partitions.values()], deadlineMs),
+      this.#addOffsets(group, deadlineMs),
+    );
+  }
+
+  async #addPartitions(added: readonly TopicPartition[], deadlineMs: number): Promise<void> {
+    if (added.length === 0) return;
+    const topics = byTopic(added).map(([topic, of]) => ({
       topic,
-      partitions: [...new Set(of.map(({ partition }) => partition))],
+      partitions: of.map(({ partition }) => partition),
     }));
     await this.#ask('transaction', this.transactionalId, deadlineMs, async (node) => {
       const answer = await node.call('AddPartitionsToTxn', { ...this.#producer, topics });
       const codes = answer.errors.flatMap(({ partitionErrors }) => partitionErrors);
       checkAll('AddPartitionsToTxn', codes);
+    });
+  }
+
+  async #addOffsets(groupId: string | undefined, deadlineMs: number): Promise<void> {
+    if (groupId === undefined) return;
+    await this.#ask('transaction', this.transactionalId, deadlineMs, async (node) => {
+      const answer = await node.call('AddOffsetsToTxn', { ...this.#producer, groupId });
+      check('AddOffsetsToTxn', answer.errorCode);
     });
   }
 
@@ -176,14 +226,6 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
     return produced;
   }
 
-  async #addOffsets({ group, offsets }: Transaction, deadlineMs: number): Promise<void> {
-    if (offsets.length === 0) return;
-    await this.#ask('transaction', this.transactionalId, deadlineMs, async (node) => {
-      const answer = await node.call('AddOffsetsToTxn', { ...this.#producer, groupId: group });
-      check('AddOffsetsToTxn', answer.errorCode);
-    });
-  }
-
   async #moveOffsets({ group, offsets }: Transaction, deadlineMs: number): Promise<void> {
     if (offsets.length === 0) return;
     const topics = byTopic(offsets).map(([topic, partitions]) => ({ topic, partitions }));
@@ -197,6 +239,7 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
   }
 
   async #end(isCommit: boolean, deadlineMs: number): Promise<void> {
+    this.#begun = undefined;
     await this.#ask('transaction', this.transactionalId, deadlineMs, async (node) => {
       const end = node.call('EndTxn', { ...this.#producer, transactionResult: isCommit });
       if (isCommit) crashPointAfterSending('end-sent');
@@ -284,12 +327,28 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
   }
 }
 
-/** Waits for both, whatever becomes of the other. @throws what the first threw, else the second. */
-async function both<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
-  const [a, b] = await Promise.allSettled([first, second]);
-  if (a.status === 'rejected') throw a.reason;
-  if (b.status === 'rejected') throw b.reason;
-  return [a.value, b.value];
+function membersOf({ group, offsets }: Transaction, batches: readonly SignedBatch[]): Members {
+  return {
+    partitions: new Map(
+      batches.map(({ topic, partition }) => [nameOf({ topic, partition }), { topic, partition }]),
+    ),
+    group: offsets.length > 0 ? group : undefined,
+  };
+}
+
+function without({ partitions, group }: Members, told: Members): Members {
+  return {
+    partitions: new Map([...partitions].filter(([name]) => !told.partitions.has(name))),
+    group: group === told.group ? undefined : group,
+  };
+}
+
+/** Both are waited for: what is under way must not be forgotten when the other fails. */
+async function both<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
+  const [first, second] = await Promise.allSettled([a, b]);
+  if (first.status === 'rejected') throw first.reason;
+  if (second.status === 'rejected') throw second.reason;
+  return [first.value, second.value];
 }
 
 /** Of several codes the one that decides: others (OPERATION_NOT_ATTEMPTED) only follow from it. */

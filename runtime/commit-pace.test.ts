@@ -1,0 +1,135 @@
+// When tasks commit, and what they say to their writer before.
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Processor } from '../processors/index.ts';
+import { type RecordBatch, RecordBatchBuilder } from '../schemas/index.ts';
+import { systemClock } from '../support/index.ts';
+import { type ProcessorOptions, Topology } from '../topology/index.ts';
+import { StreamRuntime } from './stream-runtime.ts';
+import { MemoryBroker } from './testing/memory-broker.ts';
+
+let broker: MemoryBroker;
+let stateDir: string;
+/** What the writer of the task was told, in order. */
+let told: string[];
+let runtime: StreamRuntime | undefined;
+
+beforeEach(async () => {
+  broker = new MemoryBroker(systemClock);
+  stateDir = await mkdtemp(join(tmpdir(), 'meanstream-pace-'));
+  told = [];
+  const spec = { partitions: 1, replicationFactor: 1, configs: {} };
+  await broker.createTopics([
+    { name: 'lines', ...spec },
+    { name: 'copies', ...spec },
+  ]);
+  const open = broker.openTransactionalWriter.bind(broker);
+  broker.openTransactionalWriter = async (id) => {
+    const writer = await open(id);
+    return {
+      ...writer,
+      begin: () => void told.push('begin'),
+      commit: (transaction) => {
+        told.push('commit');
+        return writer.commit(transaction);
+      },
+    };
+  };
+});
+
+afterEach(async () => {
+  await runtime?.stop();
+  await rm(stateDir, { recursive: true, force: true });
+});
+
+async function start(
+  processor: Processor<RecordBatch>,
+  commitIntervalMs: number,
+  options: Partial<ProcessorOptions> = {},
+): Promise<void> {
+  const topology = new Topology()
+    .source('lines', { topic: 'lines' })
+    .processor('copy', { from: ['lines'], create: () => processor, ...options })
+    .sink('copies', { from: ['copy'], topic: 'copies' });
+  runtime = new StreamRuntime({
+    ...{ topology, broker, stateDir, commitIntervalMs, clock: systemClock },
+    ...{ applicationId: 'app', instanceId: 'one', storeEngine: 'memory' },
+  });
+  await runtime.start();
+}
+
+const copy: Processor<RecordBatch> = {
+  process: (batch, context) => {
+    for (let row = 0; row < batch.n; row++) context.output('copies').append(0, null, null);
+  },
+};
+
+function send(): void {
+  const records = new RecordBatchBuilder();
+  records.append(0, null, new TextEncoder().encode('line'));
+  broker.append([{ topic: 'lines', partition: 0, records }]);
+}
+
+async function eventually(holds: () => boolean): Promise<void> {
+  for (let tries = 0; !holds(); tries++) {
+    expect(tries).toBeLessThan(2_000);
+    await systemClock.sleep(5);
+  }
+}
+
+test('commits of a task that nobody waits for begin as far apart as its topology says', async () => {
+  const begunMs: number[] = [];
+  broker.faults.commit = () => void begunMs.push(systemClock.monotonicMs());
+  await start(copy, 1, { commitMsMin: 200 });
+  await eventually(() => {
+    send();
+    return begunMs.length === 4;
+  });
+  // The first may follow the start at once.
+  const gapsMs = begunMs.slice(1).map((ms, i) => ms - begunMs[i]!);
+  expect(Math.min(...gapsMs)).toBeGreaterThan(100);
+});
+
+test('a transaction is begun with the first rows of which a commit follows soon', async () => {
+  await start(copy, 300);
+  send();
+  await eventually(() => told.length === 2);
+  expect(told).toEqual(['begin', 'commit']);
+});
+
+test('no transaction is begun long before its commit', async () => {
+  let calls = 0;
+  const counting: Processor<RecordBatch> = {
+    process: (batch, context) => {
+      copy.process(batch, context);
+      calls += 1;
+    },
+  };
+  await start(counting, 60_000);
+  send();
+  await eventually(() => calls === 1);
+  await runtime!.stop();
+  expect(told).toEqual(['commit']);
+});
+
+test('a batch that is put off begins no transaction: no commit may follow', async () => {
+  let puttingOff = true;
+  let calls = 0;
+  const waiting: Processor<RecordBatch> = {
+    process: (batch, context) => {
+      calls += 1;
+      if (puttingOff) context.retryLater('not yet');
+      else copy.process(batch, context);
+    },
+  };
+  await start(waiting, 10);
+  send();
+  await eventually(() => calls >= 3);
+  expect(told).toEqual([]);
+  puttingOff = false;
+  await eventually(() => told.includes('commit'));
+  expect(told).toEqual(['begin', 'commit']);
+});
