@@ -15,12 +15,15 @@ export async function withKafka<T>(use: (bootstrapServers: string) => Promise<T>
 }
 
 /** A fresh one whatever KAFKA_BROKERS says: for benches whose topics have the product's names. */
-export async function withOwnKafka<T>(use: (bootstrapServers: string) => Promise<T>): Promise<T> {
+export async function withOwnKafka<T>(
+  use: (bootstrapServers: string) => Promise<T>,
+  args: readonly string[] = [],
+): Promise<T> {
   return withTemporaryFolder(async (folder) => {
     const port = await freePort();
     const child = spawn(
       process.execPath,
-      [join(packageRoot, 'dist/bin/kafka.js'), '--port', `${port}`, '--data-dir', folder],
+      [join(packageRoot, 'dist/bin/kafka.js'), '--port', `${port}`, '--data-dir', folder, ...args],
       { env: environmentWithoutKafka(), stdio: ['ignore', 'pipe', 'pipe'] },
     );
     const ended = once(child, 'exit');

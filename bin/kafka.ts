@@ -18,12 +18,14 @@ type StopSignal = (typeof stopSignals)[number];
 interface Options {
   readonly port: number;
   readonly dataDir: string;
+  readonly heapMb?: number;
 }
 
 const program = new Command('npm run kafka --')
   .description(`Starts Apache Kafka ${kafkaVersion} (KRaft, one node) on 127.0.0.1 until Ctrl-C.`)
   .option('--port <port>', 'where clients connect', portNumber, 9092)
   .option('--data-dir <folder>', 'kept between runs', packageFile('.kafka', 'data'))
+  .option('--heap-mb <size>', 'memory of its JVM (default 256)', megabytes)
   .addHelpText(
     'after',
     `
@@ -57,7 +59,7 @@ async function checkTheirs(brokers: string): Promise<void> {
   console.log(nextCommands(brokers));
 }
 
-async function startOurs({ port, dataDir }: Options): Promise<void> {
+async function startOurs({ port, dataDir, heapMb }: Options): Promise<void> {
   const jarsDir = defaultJarsDir();
   const missing = missingTools(jarsDir);
   if (missing !== undefined) throw new DependencyDownError(missing);
@@ -66,7 +68,10 @@ async function startOurs({ port, dataDir }: Options): Promise<void> {
   });
   console.log(`Starting Kafka ${kafkaVersion} …`);
   const signalled = stopSignal();
-  const starting = startLocalKafka({ port, dataDir: resolve(dataDir), jarsDir });
+  const starting = startLocalKafka({
+    ...{ port, dataDir: resolve(dataDir), jarsDir },
+    ...(heapMb === undefined ? {} : { heapMb }),
+  });
   const kafka = await Promise.race([starting, signalled]);
   // Leaving takes a half-started Kafka with us.
   if (typeof kafka === 'string') process.exit(exitCodeAfter(kafka));
@@ -100,6 +105,12 @@ async function stopSignal(): Promise<StopSignal> {
   return new Promise((resolve) => {
     for (const signal of stopSignals) process.on(signal, () => resolve(signal));
   });
+}
+
+function megabytes(text: string): number {
+  const size = Number(text);
+  if (Number.isInteger(size) && size >= 256) return size;
+  throw new InvalidArgumentError('a size is a whole number of MB from 256.');
 }
 
 function portNumber(text: string): number {

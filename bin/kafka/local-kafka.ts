@@ -17,6 +17,8 @@ export interface LocalKafkaOptions {
   readonly port: number;
   readonly dataDir: string;
   readonly jarsDir: string;
+  /** Of the JVM, default 256: half of it is the log cleaner's buffer. */
+  readonly heapMb?: number;
   /** More lines of server.properties, and overrides of ours. */
   readonly properties?: Readonly<Record<string, string>>;
   /** For a data folder that is new; nodes of one cluster share it. Without one a new id is made. */
@@ -37,7 +39,8 @@ const startMsMax = 60_000;
 const stopMsMax = 10_000;
 
 /** Small and quick to start; a broker for development needs no more. */
-const jvmFlags = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto'];
+const heapMbDefault = 256;
+const jvmFlags = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto'];
 
 export async function startLocalKafka(options: LocalKafkaOptions): Promise<LocalKafka> {
   const port = options.port === 0 ? await freePort() : options.port;
@@ -51,7 +54,7 @@ export async function startLocalKafka(options: LocalKafkaOptions): Promise<Local
   const logFile = join(options.dataDir, 'kafka.log');
   writeFileSync(properties, await serverProperties(options, port));
   await formatOnce(options, properties);
-  const child = launch(options.jarsDir, properties, logFile);
+  const child = launch(options, properties, logFile);
   const kafka = handleOf(child, options.jarsDir, `127.0.0.1:${port}`, logFile);
   await untilReady(kafka);
   return kafka;
@@ -105,10 +108,14 @@ export function newClusterId(): string {
   return id.startsWith('-') ? newClusterId() : id;
 }
 
-function launch(jarsDir: string, properties: string, logFile: string): ChildProcess {
+function launch(
+  { jarsDir, heapMb = heapMbDefault }: LocalKafkaOptions,
+  properties: string,
+  logFile: string,
+): ChildProcess {
   const log = openSync(logFile, 'a');
   try {
-    return spawn('java', [...javaArguments(jarsDir), 'kafka.Kafka', properties], {
+    return spawn('java', [...javaArguments(jarsDir, heapMb), 'kafka.Kafka', properties], {
       stdio: ['ignore', log, log],
       // Its own process group: Ctrl-C in a terminal is for us, and we stop it in order.
       detached: true,
@@ -118,9 +125,9 @@ function launch(jarsDir: string, properties: string, logFile: string): ChildProc
   }
 }
 
-function javaArguments(jarsDir: string): string[] {
+function javaArguments(jarsDir: string, heapMb = heapMbDefault): string[] {
   const logging = `-Dlog4j2.configurationFile=${besideThis('log4j2.properties')}`;
-  return [...jvmFlags, logging, '-cp', join(jarsDir, '*')];
+  return [`-Xms${heapMb}m`, `-Xmx${heapMb}m`, ...jvmFlags, logging, '-cp', join(jarsDir, '*')];
 }
 
 function handleOf(
