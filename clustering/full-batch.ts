@@ -124,7 +124,8 @@ export function* fullBatchSteps(
     let best: FullBatchFit | undefined;
     let iterations = 0;
     for (let run = initial === undefined ? 1 : 0; run <= nInit; run++) {
-      const begin = run === 0 ? initial! : seedCentroids({ values, n, dims, k, weights, random });
+      const points = { values, n, dims, k, weights, random, kernels };
+      const begin = run === 0 ? initial! : seedCentroids(points);
       const fit = (yield* lloyd(options, run, new LloydRun(state, team, options, begin)))!;
       iterations += fit.iterations;
       if (best === undefined || fit.inertia < best.inertia) best = fit;

@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Random } from '../support/index.ts';
-import { countDistinct, seedCentroids } from './seeding.ts';
+import { chooseKernels } from './kernels/choose-kernels.ts';
+import { countDistinct, drawRow, seedCentroids } from './seeding.ts';
+import { mixture } from './testing/streams.ts';
 
 describe('seeding', () => {
   it('finds k far groups nearly always, whatever the seed', () => {
@@ -47,6 +49,47 @@ describe('seeding', () => {
       }),
     );
   });
+});
+
+describe('seeding by kernels', () => {
+  const points = mixture(20_000, 7, 10, 3);
+  const given = Float32Array.from({ length: points.n }, (_, row) => (row % 5) * 0.3);
+  const { kernels } = chooseKernels();
+
+  it.each([
+    ['', undefined],
+    [' with weights', given],
+  ])('is the same, to the last bit, for all of them%s', (_, weights) => {
+    const options = { ...points, k: 15, weights };
+    const plain = seedCentroids({ ...options, random: new Random(1) });
+    expect(seedCentroids({ ...options, kernels, random: new Random(1) })).toEqual(plain);
+  });
+
+  it('keeps of the drawn points the one that lowers the total most, done the slow way', () => {
+    const k = 6;
+    const seeds = seedCentroids({ ...points, n: 1500, k, kernels, random: new Random(8) });
+    expect(seeds).toEqual(slowSeeds(1500, k, new Random(8)));
+  });
+
+  function slowSeeds(n: number, k: number, random: Random): Float64Array {
+    const { dims, values } = points;
+    const rowOf = (row: number) => [...values.subarray(row * dims, (row + 1) * dims)];
+    const chosen: number[][] = [];
+    const mass = new Float64Array(n).fill(1);
+    const leftBy = (centres: readonly number[][]) =>
+      Float64Array.from(mass, (_, row) => Math.min(...centres.map((c) => square(rowOf(row), c))));
+    for (let j = 0; j < k; j++) {
+      const drawn = Array.from({ length: j === 0 ? 1 : 3 }, () => rowOf(drawRow(mass, n, random)));
+      const totals = drawn.map((c) => leftBy([...chosen, c]).reduce((sum, x) => sum + x, 0));
+      chosen.push(drawn[totals.indexOf(Math.min(...totals))]!);
+      mass.set(leftBy(chosen));
+    }
+    return Float64Array.from(chosen.flat());
+  }
+
+  function square(a: readonly number[], b: readonly number[]): number {
+    return a.reduce((sum, value, d) => sum + (value - b[d]!) ** 2, 0);
+  }
 });
 
 describe('countDistinct', () => {

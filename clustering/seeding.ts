@@ -4,9 +4,11 @@
 // 2. Each next one: draw 2 + ⌊ln k⌋ points with probability ∝ weight · squared distance to the nearest centre so far;
 //    keep the one that lowers the total most.
 //
-// O(n · k · dims · trials). Draws come from the generator passed in and run over rows in order: same rows and seed, same seeds.
+// O(n · k · dims · trials). The same bits for all kernels. Draws come from the generator passed in and run over rows in order: same rows and seed, same seeds.
 
 import { MeanstreamError, type Random } from '../support/index.ts';
+import type { Kernels } from './kernels/kernels.ts';
+import { referenceKernels } from './kernels/reference.ts';
 
 export interface SeedingOptions {
   /** n × dims, scaled. */
@@ -16,7 +18,12 @@ export interface SeedingOptions {
   readonly k: number;
   readonly weights?: Float32Array | undefined;
   readonly random: Random;
+  /** Default: the plain ones, which are enough for a few thousand points. */
+  readonly kernels?: Kernels;
 }
+
+/** Rows of one kernel call. */
+const chunkRows = 512;
 
 /** Rows of the k chosen points. @throws MEANSTREAM_TOO_FEW_DISTINCT_POINTS */
 export function seedCentroids(options: SeedingOptions): Float64Array {
@@ -30,41 +37,80 @@ export function seedCentroids(options: SeedingOptions): Float64Array {
   return centroids;
 }
 
-function chooseRows({ values, n, dims, k, weights, random }: SeedingOptions): Int32Array {
+function chooseRows(options: SeedingOptions): Int32Array {
+  const { n, k, weights, random } = options;
+  const trials = 2 + Math.floor(Math.log(k));
   const rows = new Int32Array(k);
   const potential = new Float64Array(n).fill(Infinity);
-  const trial = new Float64Array(n);
-  const best = new Float64Array(n);
   const mass = weights === undefined ? new Float64Array(n).fill(1) : Float64Array.from(weights);
   rows[0] = drawRow(mass, n, random);
-  let total = lower(values, n, dims, rows[0]!, weights, potential, best);
-  potential.set(best);
-  const trials = 2 + Math.floor(Math.log(k));
   for (let j = 1; j < k; j++) {
-    const before = weighted(potential, weights, mass);
-    total = Infinity;
-    for (let t = 0; t < trials; t++) {
-      const row = drawRow(before, n, random);
-      const sum = lower(values, n, dims, row, weights, potential, trial);
-      if (sum >= total) continue;
-      total = sum;
-      rows[j] = row;
-      best.set(trial);
-    }
-    potential.set(best);
+    lower(options, rows[j - 1]!, potential, mass);
+    const drawn = Array.from({ length: trials }, () => drawRow(mass, n, random));
+    rows[j] = drawn[lowestTotal(options, drawn, potential)]!;
   }
   return rows;
 }
 
-function weighted(
+/** Adds a centre. @param potential n, in and out: squared distance to the nearest centre. @param mass n, out: weighted. */
+function lower(
+  options: SeedingOptions,
+  centre: number,
   potential: Float64Array,
-  weights: Float32Array | undefined,
-  out: Float64Array,
-): Float64Array {
-  for (let row = 0; row < out.length; row++) {
-    out[row] = potential[row]! * (weights === undefined ? 1 : weights[row]!);
+  mass: Float64Array,
+): void {
+  const { weights } = options;
+  eachSquares(options, [centre], (squares, from, to) => {
+    for (let row = from; row < to; row++) {
+      const square = squares[row - from]!;
+      if (square < potential[row]!) potential[row] = square;
+      mass[row] = potential[row]! * (weights === undefined ? 1 : weights[row]!);
+    }
+  });
+}
+
+/** Which of the rows, were it a centre, leaves the least; the first of equals. */
+function lowestTotal(
+  options: SeedingOptions,
+  rows: readonly number[],
+  potential: Float64Array,
+): number {
+  const { weights } = options;
+  const trials = rows.length;
+  const totals = new Float64Array(trials);
+  eachSquares(options, rows, (squares, from, to) => {
+    for (let row = from, i = 0; row < to; row++) {
+      const bound = potential[row]!;
+      const weight = weights === undefined ? 1 : weights[row]!;
+      for (let t = 0; t < trials; t++, i++) {
+        const square = squares[i]!;
+        totals[t]! += weight * (square < bound ? square : bound);
+      }
+    }
+  });
+  let lowest = 0;
+  for (let t = 1; t < trials; t++) if (totals[t]! < totals[lowest]!) lowest = t;
+  return lowest;
+}
+
+/** Squared distances of a chunk of rows to those of `centres`, row after row. */
+function eachSquares(
+  { values, n, dims, kernels = referenceKernels }: SeedingOptions,
+  centres: readonly number[],
+  visit: (squares: Float64Array, from: number, to: number) => void,
+): void {
+  const m = centres.length;
+  const others = new Float32Array(m * dims);
+  for (const [i, row] of centres.entries()) {
+    others.set(values.subarray(row * dims, (row + 1) * dims), i * dims);
   }
-  return out;
+  const squares = new Float64Array(chunkRows * m);
+  for (let from = 0; from < n; from += chunkRows) {
+    const to = Math.min(from + chunkRows, n);
+    const points = values.subarray(from * dims, to * dims);
+    kernels.pairwise(points, to - from, others, m, dims, squares);
+    visit(squares, from, to);
+  }
 }
 
 /** A row drawn with probability ∝ mass. Never one of mass 0 while any has more. */
@@ -81,30 +127,6 @@ export function drawRow(mass: Float64Array, n: number, random: Random): number {
     if (sum > target) break;
   }
   return last;
-}
-
-/** Squared distances if `centre` were added to the centres, into `out`; returns their weighted total. */
-function lower(
-  values: Float32Array,
-  n: number,
-  dims: number,
-  centre: number,
-  weights: Float32Array | undefined,
-  potential: Float64Array,
-  out: Float64Array,
-): number {
-  let total = 0;
-  for (let row = 0; row < n; row++) {
-    const bound = potential[row]!;
-    let sum = 0;
-    for (let d = 0; d < dims && sum < bound; d++) {
-      const difference = values[row * dims + d]! - values[centre * dims + d]!;
-      sum += difference * difference;
-    }
-    out[row] = Math.min(sum, bound);
-    total += out[row]! * (weights === undefined ? 1 : weights[row]!);
-  }
-  return total;
 }
 
 function requireDistinct(
