@@ -3,10 +3,13 @@
 import type { Broker } from '../broker/index.ts';
 import { kMaxDefault } from '../clustering/index.ts';
 import {
+  coordinatorGroup,
+  coordinatorId,
   JobLog,
   type RetrainHooks,
   type RetrainProgress,
   type RetrainReport,
+  refuseWhileServed,
   runRetrain,
   type TeamOptions,
 } from '../jobs/index.ts';
@@ -43,9 +46,11 @@ export async function retrainOnce(
 ): Promise<void> {
   const broker = await openKafka(context);
   const line = new ProgressLine(process.stderr);
+  const application = context.settings['application.id'];
   let workers: RetrainWorkers | undefined;
   try {
     await requireTopics(context, broker);
+    await refuseWhileServed(broker, application);
     if (!flags.inMemory) {
       workers = await RetrainWorkers.start(context, context.settings['retrain.workers']);
     }
@@ -56,6 +61,7 @@ export async function retrainOnce(
       k: flags.k === 'auto' ? await recommendedK(context, broker, line) : givenK(context),
       promote: flags.promote,
       reason: 'meanstream retrain',
+      write: workers === undefined ? await soleWrite(broker, application) : undefined,
       onProgress: (progress) => line.update(progressText(progress)),
     });
     const report = await (workers ? Promise.race([retraining, workers.failed]) : retraining);
@@ -65,6 +71,14 @@ export async function retrainOnce(
     await workers?.stop();
     await broker.close();
   }
+}
+
+/** A team's writer is its job log; this one fences it, and a server, in the same way. */
+async function soleWrite(broker: Broker, application: string): Promise<RetrainHooks['write']> {
+  const writer = await broker.openTransactionalWriter(coordinatorId(application));
+  return async (appends) => {
+    await writer.commit({ appends, group: coordinatorGroup(application), offsets: [] });
+  };
 }
 
 function teamOf({ settings }: CommandContext, shutdown: Shutdown): TeamOptions {
@@ -81,7 +95,8 @@ export async function cancelRetrain(context: CommandContext): Promise<void> {
   const { clock, settings } = context;
   const broker = await openKafka(context);
   try {
-    const log = await JobLog.open({ broker, application: settings['application.id'], clock });
+    const options = { broker, application: settings['application.id'], clock };
+    const log = await JobLog.open(options);
     const job = log.unfinished?.job.job;
     if (job !== undefined) {
       const reason = 'meanstream retrain --cancel';
@@ -118,7 +133,7 @@ export interface RunRetrainOptions {
   /** Default: this process. */
   readonly requestedBy?: string;
   readonly onProgress?: (progress: RetrainProgress) => void;
-  readonly write?: RetrainHooks['write'];
+  readonly write?: RetrainHooks['write'] | undefined;
   readonly team?: TeamOptions | undefined;
   readonly signal?: AbortSignal;
 }

@@ -38,5 +38,6 @@ export {
   RetrainRunner,
   type RetrainRunnerOptions,
   type RunRetrainCommand,
+  refuseWhileServed,
   retrainGroup,
 } from './retrain-runner.ts';

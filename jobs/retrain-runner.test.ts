@@ -16,7 +16,8 @@ import {
 import { InvalidSettingError, silentLogger, systemClock } from '../support/index.ts';
 import { dumpTopic } from '../test/support/dump-topic.ts';
 import { eventually } from '../test/support/meanstream-process.ts';
-import { RetrainRunner, type RunRetrainCommand } from './retrain-runner.ts';
+import { JobLog } from './distributed/job-log.ts';
+import { RetrainRunner, type RunRetrainCommand, refuseWhileServed } from './retrain-runner.ts';
 
 const instance = { application: 'test', sessionTimeoutMs: 10_000 };
 const plain = { clock: systemClock, logger: silentLogger };
@@ -160,6 +161,37 @@ it('gives a job that was interrupted to the next leader, and refuses what the ol
   });
   await eventually('the next one has run it', async () => (await stateOf('0')) === 'done');
   expect(await versions()).toEqual(['by the next one']);
+});
+
+it('refuses a retrain by hand while it serves, and of two that began at one moment one publishes', async () => {
+  await refuseWhileServed(broker, 'test');
+  await ask({ trigger: 'hand' });
+  let runs = 0;
+  let goOn = () => {};
+  const manualBegan = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  await serve('server', async (_, { write }) => {
+    runs += 1;
+    await manualBegan;
+    await write([published(`run ${runs}`)]);
+    return report;
+  });
+  await eventually('it runs', async () => (await stateOf('0')) === 'running');
+  await expect(refuseWhileServed(broker, 'test')).rejects.toMatchObject({
+    code: 'MEANSTREAM_REFUSED',
+  });
+  // As when it had looked just before the server came.
+  const manual = await JobLog.open({ broker, application: 'test', clock: systemClock });
+  goOn();
+  await eventually('the server begins again', async () => (await stateOf('0')) === 'done');
+  const end = { type: 'end', job: 'manual', outcome: 'done', reason: '' } as const;
+  await expect(manual.end(end, [published('by hand')])).rejects.toMatchObject({
+    code: 'MEANSTREAM_JOB_CANCELLED',
+  });
+  await manual.close();
+  expect(runs).toBe(2);
+  expect(await versions()).toEqual(['run 2']);
 });
 
 it('has one leader of two, and the other goes on when it leaves', async () => {

@@ -3,6 +3,8 @@
 //   leader       the member of the group `<application>-retrains` that has the one partition of `model-commands`. Whoever takes
 //                over opens the group's transactional writer, and so fences the one before: what a leader that was frozen still
 //                wants to publish is refused
+//   by hand      a retrain outside of it is refused while the group has a member, and opens the same writer: where both begin at
+//                one moment, whoever opens it last goes on, and the other publishes nothing
 //   once         the version, the request for its promotion, the state "done" and the offset of the request are one transaction.
 //                A leader that is killed leaves the request where it was, and the next one runs it; what was published is never
 //                published again
@@ -28,8 +30,10 @@ import {
   InvalidRecordError,
   type Logger,
   MeanstreamError,
+  RefusedError,
   TaskMigratedError,
 } from '../support/index.ts';
+import { coordinatorId } from './distributed/job-log.ts';
 import type { RetrainReport } from './retrain.ts';
 
 export interface RetrainHooks {
@@ -69,6 +73,16 @@ const requestsMax = 10_000;
 
 export function retrainGroup(application: string): string {
   return `${application}-retrains`;
+}
+
+/** @throws RefusedError while some process serves retrains: what is begun beside it would only be fenced */
+export async function refuseWhileServed(broker: Broker, application: string): Promise<void> {
+  const members = await broker.groupMembers(retrainGroup(application));
+  if (members === 0) return;
+  throw new RefusedError(
+    `Retrains of ${application} are served by ${members} live ${members === 1 ? 'process' : 'processes'} (retrain --serve), one at a time: ask for this one with POST /v1/retrains, or stop them first (one that was killed counts until session.timeout.ms has passed).`,
+    { application, members },
+  );
 }
 
 export class RetrainRunner {
@@ -154,7 +168,7 @@ class Leadership {
   /** Fences whoever led before. */
   async open(): Promise<void> {
     const { broker, application } = this.#options;
-    this.#writer = await broker.openTransactionalWriter(retrainGroup(application));
+    this.#writer = await broker.openTransactionalWriter(coordinatorId(application));
     this.#progress = await broker.openWriter();
   }
 

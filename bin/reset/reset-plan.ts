@@ -13,7 +13,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Broker, CommittedOffset, TopicDescription } from '../../broker/index.ts';
-import { coordinatorId, readCoreset, retrainGroup } from '../../jobs/index.ts';
+import { coordinatorId, readCoreset } from '../../jobs/index.ts';
 import { type TopicName, type TopicSpec, topics } from '../../schemas/index.ts';
 import type { SubTopology } from '../../topology/index.ts';
 import type { CommandContext } from '../command-context.ts';
@@ -95,10 +95,7 @@ export async function planReset(
     topics: deleted.map((spec) => asItWas(spec, found.get(spec.name)!)),
     folders: folders.filter((folder) => existsSync(folder)),
     hasCoreset: coreset.fate === 'delete',
-    transactionalIds: [
-      ...transactionalIdsOf(group, pieces, found),
-      ...[retrainGroup(group), coordinatorId(group)],
-    ],
+    transactionalIds: [...transactionalIdsOf(group, pieces, found), coordinatorId(group)],
     rows,
   };
 }

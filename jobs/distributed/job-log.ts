@@ -23,9 +23,9 @@ export function coordinatorGroup(application: string): string {
   return `${application}-retrain-jobs`;
 }
 
-/** Transactional. */
+/** The transactional id of whoever runs a retrain, by hand or served: the last to open it is the only one that publishes. */
 export function coordinatorId(application: string): string {
-  return `${application}-retrain-coordinator`;
+  return `${application}-retrains`;
 }
 
 export interface JobLogOptions {
