@@ -138,27 +138,32 @@ export interface RunRetrainOptions {
   readonly signal?: AbortSignal;
 }
 
-export function retrain(
+export async function retrain(
   context: CommandContext,
   options: RunRetrainOptions,
 ): Promise<RetrainReport> {
   const { settings, clock, logger } = context;
   const policy = settings['promotion.policy'];
-  return runRetrain({
-    ...options,
-    promote: options.promote && policy !== 'manual',
-    gate: policy === 'gate',
-    group: settings['application.id'],
-    seed: settings['model.seed'],
-    scaling: settings['model.scaling'] !== 'none',
-    requestedBy: options.requestedBy ?? settings['group.instance.id'],
-    codeVersion: codeVersion(),
-    decode: pointDecoder(settings),
-    artifacts: openArtifacts(context),
-    fromCoreset: settings['retrain.history'] === 'coreset',
-    clock,
-    logger,
-  });
+  const artifacts = await openArtifacts(context);
+  try {
+    return await runRetrain({
+      ...options,
+      promote: options.promote && policy !== 'manual',
+      gate: policy === 'gate',
+      group: settings['application.id'],
+      seed: settings['model.seed'],
+      scaling: settings['model.scaling'] !== 'none',
+      requestedBy: options.requestedBy ?? settings['group.instance.id'],
+      codeVersion: codeVersion(),
+      decode: pointDecoder(settings),
+      artifacts,
+      fromCoreset: settings['retrain.history'] === 'coreset',
+      clock,
+      logger,
+    });
+  } finally {
+    await artifacts.close();
+  }
 }
 
 function progressText(progress: RetrainProgress): string {

@@ -1,6 +1,7 @@
 // Verification as a command: the settings say what the first model was made with, the log says the rest.
 
 import type { SettingValues } from '../config/index.ts';
+import type { ArtifactStore } from '../state-stores/index.ts';
 import { type Finding, type VerifyReport, verifyVersions } from '../verification/index.ts';
 import type { CommandContext, SettingFlags } from './command-context.ts';
 import { checkFailedError } from './exit-codes.ts';
@@ -24,18 +25,21 @@ export async function verifyOnce(
   const broker =
     dataDir === undefined ? await openKafka(context) : await openEmbedded(context, dataDir);
   const line = new ProgressLine(process.stderr);
+  let artifacts: ArtifactStore | undefined;
   let report: VerifyReport;
   try {
+    artifacts = await openArtifacts(context);
     report = await verifyVersions({
       broker,
       version,
-      artifacts: openArtifacts(context),
+      artifacts,
       decoder: () => pointDecoder(settings),
       first: firstModelOf(settings),
       onProgress: ({ deltas, of, version: at }) =>
         line.update(`verify ${progressBar(Math.min(1, deltas / of))}  ${at ?? 'samples'}`),
     });
   } finally {
+    await artifacts?.close();
     await broker.close();
   }
   line.end(reportText(report));

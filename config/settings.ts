@@ -346,10 +346,17 @@ const runtime = {
   }),
   'artifacts.location': text({
     default: '.meanstream/artifacts',
-    pattern: /^\S+$/,
-    allowed: 'a folder',
+    pattern: /^(s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/[\w.-]+)*\/?|(?!\w[\w+.-]*:\/)\S+)$/,
+    allowed: 'a folder, or s3://bucket/prefix',
     change: 'restart',
-    says: 'Where artifacts are kept (model versions, coresets), each under the SHA-256 of its content; shared by all processes that need them.',
+    says: 'Where artifacts are kept (model versions, coresets), each under the SHA-256 of its content; shared by all processes that need them. A bucket needs AWS_REGION and credentials where the AWS SDK looks for them (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, a role).',
+  }),
+  'artifacts.endpoint': text({
+    default: '',
+    pattern: /^(https?:\/\/[^\s/@]+\/?)?$/,
+    allowed: 'a URL such as http://minio:9000',
+    change: 'restart',
+    says: 'Server of the bucket in `artifacts.location`, when it is not AWS.',
   }),
   'artifacts.keys': text({
     default: '',

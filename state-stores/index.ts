@@ -12,6 +12,7 @@ export {
 } from './artifacts/artifact-store.ts';
 export type { BlobInfo, BlobStore, Ref } from './artifacts/blob-store.ts';
 export { FolderBlobs } from './artifacts/folder-blobs.ts';
+export { S3Blobs, type S3BlobsOptions } from './artifacts/s3-blobs.ts';
 export { type BlobKey, SealedBlobs } from './artifacts/sealed-blobs.ts';
 export { CachedStore, type CacheOptions } from './cached.ts';
 export { type CentroidState, CentroidStore } from './centroid-store.ts';

@@ -24,6 +24,7 @@ const lock = JSON.parse(read('package-lock.json')) as { packages: Record<string,
 const locked = Object.entries(lock.packages).filter(([path]) => path !== '');
 
 const allowedDependencies = [
+  '@aws-sdk/client-s3',
   '@kafkajs/confluent-schema-registry',
   '@mongodb-js/zstd',
   '@node-rs/crc32',

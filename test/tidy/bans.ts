@@ -108,6 +108,7 @@ const homes: readonly { packages: string[]; home: string; instead: string; also?
     home: 'schemas',
     instead: 'the codecs of schemas/',
   },
+  { packages: ['@aws-sdk/client-s3'], home: 'state-stores', instead: 'S3Blobs' },
   { packages: ['uWebSockets.js'], home: 'gateway', instead: 'the routes of gateway/' },
   { packages: ['prom-client'], home: 'support', instead: 'Metrics', also: ['gateway'] },
 ];
