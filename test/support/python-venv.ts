@@ -1,6 +1,6 @@
 // A Python of its own with the packages of a list in judges/, made once in .judges/ of this checkout.
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { runToEnd } from './meanstream-process.ts';
 
@@ -57,6 +57,12 @@ export async function tried(
   return undefined;
 }
 
+/** Two test files may fetch the same at once: the first to arrive is kept. */
 export function moved(from: string, to: string): undefined {
-  renameSync(from, to);
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    if (!existsSync(to)) throw error;
+    rmSync(from, { recursive: true });
+  }
 }
