@@ -172,7 +172,7 @@ async function offsetsRow(
 }
 
 async function coresetRow(context: CommandContext): Promise<ResetRow> {
-  const artifacts = openArtifacts(context);
+  const artifacts = await openArtifacts(context);
   try {
     const what = `the newest coreset in ${artifacts.location}`;
     const stored = await readCoreset(artifacts, context.settings['application.id']).catch(

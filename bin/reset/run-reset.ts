@@ -109,7 +109,7 @@ async function carryOut(context: CommandContext, plan: ResetPlan, broker: Broker
     const writer = await broker.openTransactionalWriter(id);
     await writer.close();
   }
-  const artifacts = openArtifacts(context);
+  const artifacts = await openArtifacts(context);
   try {
     await forgetCoresets(artifacts, plan.group);
     for (const folder of plan.folders) await rm(folder, { recursive: true });

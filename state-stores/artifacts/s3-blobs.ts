@@ -70,9 +70,7 @@ export class S3Blobs implements BlobStore {
   }
 
   async delete(key: string): Promise<void> {
-    await this.#s3
-      .deleteObject(this.#at('blobs', key))
-      .catch((error) => this.#fail('delete', key, error));
+    await this.#remove('blobs', key);
   }
 
   async *list(prefix: string): AsyncGenerator<BlobInfo> {
@@ -120,6 +118,10 @@ export class S3Blobs implements BlobStore {
     }
   }
 
+  async deleteRef(name: string): Promise<void> {
+    await this.#remove('refs', name);
+  }
+
   async close(): Promise<void> {
     this.#s3.destroy();
   }
@@ -140,6 +142,12 @@ export class S3Blobs implements BlobStore {
       if (nameOf(error) === 'NoSuchKey') return undefined;
       return this.#fail('get', key, error);
     }
+  }
+
+  async #remove(kind: 'blobs' | 'refs', key: string): Promise<void> {
+    await this.#s3
+      .deleteObject(this.#at(kind, key))
+      .catch((error) => this.#fail('delete', key, error));
   }
 
   #at(kind: 'blobs' | 'refs', key: string): { Bucket: string; Key: string } {
