@@ -15,6 +15,7 @@ import { machine, tableOf, writeResults } from './report.ts';
 import { restoreBench } from './restore.bench.ts';
 import { retrainBench } from './retrain.bench.ts';
 import { retrainSimulationBench } from './retrain-simulation.bench.ts';
+import { retrainSparkBench } from './retrain-spark.bench.ts';
 import { soakBench } from './soak.bench.ts';
 
 const benches: readonly Bench[] = [
@@ -28,6 +29,7 @@ const benches: readonly Bench[] = [
   restoreBench,
   retrainBench,
   retrainSimulationBench,
+  retrainSparkBench,
   soakBench,
 ];
 

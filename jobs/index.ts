@@ -4,7 +4,7 @@
 export { forgetCoresets, readCoreset, type StoredCoreset } from './coreset-archive.ts';
 export { Coordinator, type CoordinatorOptions } from './distributed/coordinator.ts';
 export { coordinatorGroup, coordinatorId, JobLog } from './distributed/job-log.ts';
-export type { ReplayedRows } from './distributed/range-holder.ts';
+export { RangeHolder, type ReplayedRows } from './distributed/range-holder.ts';
 export { RangeSchedule } from './distributed/range-schedule.ts';
 export { RetrainWorker, type RetrainWorkerOptions } from './distributed/retrain-worker.ts';
 export { type Fit, type FitInput, type FitOutput, fitHere, fitInWorker } from './fit.ts';

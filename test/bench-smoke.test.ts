@@ -53,7 +53,7 @@ describe('npm run bench', () => {
     const said = await bench();
     for (const name of [
       ...['assign', 'codec', 'embedded', 'full-batch', 'kernels', 'latency', 'pipeline'],
-      ...['restore', 'retrain', 'retrain-simulation', 'soak'],
+      ...['restore', 'retrain', 'retrain-simulation', 'retrain-spark', 'soak'],
     ])
       expect(said).toContain(`  ${name} `);
     expect(said).toContain('Example: npm run bench -- codec');
@@ -111,6 +111,18 @@ describe('at smoke size', () => {
       const rows = await rowsOf('retrain');
       expect(rows).toHaveLength(3);
       for (const { rssShare } of rows) expect(rssShare).toEqual(expect.any(Number));
+    },
+    timeoutMs,
+  );
+
+  it(
+    'measures a retrain from Parquet, without Spark',
+    async () => {
+      const [row] = await rowsOf('retrain-spark');
+      expect(row).toMatchObject({ n: 1_000, d: 8, k: 8, iterations: expect.any(Number) });
+      // Eight centres, noise 0.1 in eight features: 80, less what the fit takes away.
+      expect(row.inertia).toBeGreaterThan(70);
+      expect(row.inertia).toBeLessThan(90);
     },
     timeoutMs,
   );

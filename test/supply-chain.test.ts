@@ -34,6 +34,7 @@ const allowedDependencies = [
   'commander',
   'croner',
   'fflate',
+  'hyparquet',
   'kafkajs',
   'lz4-napi',
   'munkres-js',
