@@ -17,6 +17,7 @@ import { packageRoot, withTemporaryFolder } from './paths.ts';
 import { rounded } from './timing.ts';
 
 const dims = 32;
+const k = 64;
 const nDefault = 10_000_000;
 const groupRows = 250_000;
 const iterations = 20;
@@ -27,7 +28,7 @@ const memoryGb = 8;
 const python = join(packageRoot, 'bench', '.venv', 'bin', 'python');
 const peer = (script: string) => join(packageRoot, 'bench', 'peers', script);
 const ourProgram = join(import.meta.dirname, 'parquet-fit.js');
-/** 1,000 points in three row groups: a smoke run needs no Python. */
+/** 1,000 points about 8 centres, in three row groups: a smoke run needs no Python, and starts no Spark. */
 const smokePoints = peer('smoke.parquet');
 
 interface Fit {
@@ -48,17 +49,14 @@ export const retrainSparkBench: Bench = {
   question: 'How long does a retrain from Parquet take, against Spark MLlib on the same cores?',
   run: ({ smoke, n = nDefault, say }) =>
     withTemporaryFolder(async (folder) => {
-      const hasSpark = spawnSync(python, ['-c', 'import pyspark, pyarrow']).status === 0;
-      if (!hasSpark && !smoke) {
+      if (smoke) return [await measure({ path: smokePoints, k: 8, folder, withSpark: false, say })];
+      if (spawnSync(python, ['-c', 'import pyspark, pyarrow']).status !== 0) {
         throw new Error('Spark and pyarrow are missing: run bench/peers/install.sh spark.');
       }
-      const path = smoke ? smokePoints : join(folder, 'points.parquet');
-      const k = smoke ? 8 : 64;
-      if (!smoke) {
-        say(`writing ${n} points as Parquet`);
-        await answerOf(python, [peer('spark_points.py'), path, n, dims, k, seed, groupRows]);
-      }
-      return [await measure({ path, k, folder, hasSpark: hasSpark && !smoke, say })];
+      const path = join(folder, 'points.parquet');
+      say(`writing ${n} points as Parquet`);
+      await answerOf(python, [peer('spark_points.py'), path, n, dims, k, seed, groupRows]);
+      return [await measure({ path, k, folder, withSpark: true, say })];
     }),
 };
 
@@ -66,11 +64,11 @@ interface Course {
   readonly path: string;
   readonly k: number;
   readonly folder: string;
-  readonly hasSpark: boolean;
+  readonly withSpark: boolean;
   readonly say: (line: string) => void;
 }
 
-async function measure({ path, k, folder, hasSpark, say }: Course): Promise<BenchRow> {
+async function measure({ path, k, folder, withSpark, say }: Course): Promise<BenchRow> {
   const file = await openParquet(path);
   const n = file.groupRows.reduce((sum, rows) => sum + rows, 0);
   const [ourOut, sparkOut] = [join(folder, 'ours.f64'), join(folder, 'spark.f64')];
@@ -84,10 +82,7 @@ async function measure({ path, k, folder, hasSpark, say }: Course): Promise<Benc
     ...{ packing: rounded(ours.packing), lloyd: rounded(ours.lloyd) },
   };
   const inertia = await inertiaOf(file, centroidsIn(ourOut), k);
-  if (!hasSpark) {
-    const missing = 'missing: run bench/peers/install.sh spark';
-    return { ...row, peer: missing, theirs: null, ratio: null, inertia };
-  }
+  if (!withSpark) return { ...row, peer: 'none', theirs: null, ratio: null, inertia };
   const script = [peer('spark_kmeans.py'), ...problem, memoryGb, sparkOut];
   const spark = JSON.parse(await answerOf(python, script)) as SparkFit;
   const theirInertia = await inertiaOf(file, centroidsIn(sparkOut), k);
