@@ -200,7 +200,10 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
     const asked = await nextJob();
     const running = start();
     await asked('lloyd', 2);
+    // Nobody answers, so that the job is not over before it is cancelled.
+    for (const { pid } of workers) process.kill(pid, 'SIGSTOP');
     const cancelled = await deployment.run(['retrain', '--cancel']);
+    for (const { pid } of workers) process.kill(pid, 'SIGCONT');
     expect(cancelled.stdout).toContain('is cancelled');
     await running.waitFor(/MEANSTREAM_JOB_CANCELLED/);
     expect((await versionOf(await coordinator())).equals(expected)).toBe(true);
