@@ -119,20 +119,29 @@ export class Coordinator {
   }
 
   async #collect(request: Step): Promise<StepAnswer> {
-    const { log, job, clock, logger } = this.#options;
+    const { log, job, clock, logger, workerTimeoutMs } = this.#options;
+    const reassign = { type: 'reassign', job: job.job, step: this.#step } as const;
     const combiner = new AnswerCombiner(request, job.shape.dims);
     const waiting = new Map<number, StepAnswer>();
     let added = 0;
+    let heardMs = clock.monotonicMs();
     while (!this.#schedule.isComplete) {
+      const before = waiting.size + added;
       await this.#listen(request, waiting);
       for (; waiting.has(added); added++) {
         combiner.add(waiting.get(added)!);
         waiting.delete(added);
       }
       const nowMs = clock.monotonicMs();
+      if (waiting.size + added > before) heardMs = nowMs;
+      else if (nowMs - heardMs > workerTimeoutMs) {
+        // Workers drop a job that was cancelled or taken over: only writing tells whether it is still ours.
+        await log.write([{ ...reassign, worker: '', ranges: [] }]);
+        heardMs = nowMs;
+      }
       for (const { worker, ranges } of this.#schedule.decide(nowMs)) {
         logger.info({ worker, ranges, step: this.#step }, 'ranges are given to another worker');
-        await log.write([{ type: 'reassign', job: job.job, step: this.#step, worker, ranges }]);
+        await log.write([{ ...reassign, worker, ranges }]);
       }
       this.#requireWorkers(nowMs);
     }
