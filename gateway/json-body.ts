@@ -16,12 +16,9 @@ export function jsonBody(
       `The content type must be application/json, not ${given}.`,
     );
   }
-  const value = parsed(body);
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new ProblemError('invalid-request', 'The body is not a JSON object.');
-  }
+  const value = jsonObject(body, (why) => new ProblemError('invalid-request', `The body ${why}.`));
   const unknown = Object.keys(value).filter((name) => !known.includes(name));
-  if (unknown.length === 0) return value as Record<string, unknown>;
+  if (unknown.length === 0) return value;
   throw new ProblemError(
     'invalid-request',
     `The body has ${unknown.join(', ')}; there are ${known.join(', ')}.`,
@@ -29,10 +26,19 @@ export function jsonBody(
   );
 }
 
-function parsed(body: Uint8Array): unknown {
+/** @param refused what to throw, made from why: "is not JSON" */
+export function jsonObject(
+  body: Uint8Array,
+  refused: (why: string) => ProblemError,
+): Record<string, unknown> {
+  let value: unknown;
   try {
-    return JSON.parse(new TextDecoder().decode(body));
+    value = JSON.parse(new TextDecoder().decode(body));
   } catch {
-    throw new ProblemError('invalid-request', 'The body is not JSON.');
+    throw refused('is not JSON');
   }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    return value as Record<string, unknown>;
+  }
+  throw refused('is not a JSON object');
 }

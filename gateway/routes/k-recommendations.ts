@@ -2,6 +2,7 @@
 
 import { kMaxDefault, kMaxMax } from '../../clustering/index.ts';
 import { type GatewayRequest, json, type Route } from '../http.ts';
+import { jsonObject } from '../json-body.ts';
 import type { KRecommendations, KRequest } from '../k-recommendations.ts';
 import { ProblemError } from '../problem.ts';
 
@@ -38,7 +39,7 @@ export function kRecommendationRoutes(recommendations: KRecommendations): Route[
 /** An empty body asks for the defaults. */
 function requestOf({ body }: GatewayRequest): KRequest {
   if (body.length === 0) return { kMax: kMaxDefault };
-  const given = parsed(body);
+  const given = jsonObject(body, (why) => refused(`the body ${why}`));
   const unknown = Object.keys(given).find((name) => !fields.includes(name));
   if (unknown !== undefined)
     throw refused(`${unknown} is not known; there are ${fields.join(' and ')}`);
@@ -48,19 +49,6 @@ function requestOf({ body }: GatewayRequest): KRequest {
   if (!isWhole(seed, 0, 0xffffffff))
     throw refused('seed must be a whole number from 0 to 4294967295');
   return { kMax, seed };
-}
-
-function parsed(body: Uint8Array): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder().decode(body));
-  } catch {
-    throw refused('the body is not JSON');
-  }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-    return value as Record<string, unknown>;
-  }
-  throw refused('the body is not a JSON object');
 }
 
 function isWhole(value: unknown, min: number, max: number): value is number {

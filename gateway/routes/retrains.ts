@@ -10,6 +10,7 @@ import {
 } from '../../schemas/index.ts';
 import type { Clock } from '../../support/index.ts';
 import { type GatewayRequest, json, type Route } from '../http.ts';
+import { jsonObject } from '../json-body.ts';
 import { ProblemError } from '../problem.ts';
 import { type RetrainsView, requested } from '../views/retrains-view.ts';
 
@@ -68,7 +69,7 @@ async function ask(broker: Broker, command: RetrainCommand): Promise<number> {
 
 /** An empty body asks for a retrain as the current model is. */
 function commandOf({ body }: GatewayRequest, timestampMs: number): RetrainCommand {
-  const given = body.length === 0 ? {} : parsed(body);
+  const given = body.length === 0 ? {} : jsonObject(body, (why) => refused(`the body ${why}`));
   const unknown = Object.keys(given).find((name) => !fields.includes(name));
   if (unknown !== undefined)
     throw refused(`${unknown} is not known; there are ${fields.join(', ')}`);
@@ -85,19 +86,6 @@ function commandOf({ body }: GatewayRequest, timestampMs: number): RetrainComman
     ...{ reason: reason as string, requestedBy: requestedBy as string },
     ...(k !== undefined && { k: k as number }),
   };
-}
-
-function parsed(body: Uint8Array): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder().decode(body));
-  } catch {
-    throw refused('the body is not JSON');
-  }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-    return value as Record<string, unknown>;
-  }
-  throw refused('the body is not a JSON object');
 }
 
 function refused(why: string): ProblemError {
