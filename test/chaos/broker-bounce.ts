@@ -1,25 +1,25 @@
 // R3: three brokers (RF 3, min ISR 2), stopped in order and by kill -9: the leader of an input, the coordinator's node, and
 // all of them one after the other. After each the cluster is whole again before the next one goes.
 import { sleep } from '../support/meanstream-process.ts';
-import { type Counts, count, type FieldRow } from './chaos-row.ts';
+import { type Counts, count, type FieldRow, roundsOf } from './chaos-row.ts';
 import type { Field } from './field.ts';
 
 export const brokerBounce: FieldRow = {
   id: 'R3',
   fault: 'broker bounce, clean and hard, of three',
-  async run(field, { nightly }) {
+  async run(field, scale) {
     const counts: Counts = {};
     const nodes = field.nodes!;
     field.startFeeding();
     for (const name of ['one', 'two']) field.start(name);
     await field.untilAllRun();
     // A change affords a leader stopped and a coordinator killed; a night ten of each, and three times all in turn.
-    for (let round = 0; round < (nightly ? 10 : 1); round += 1) {
+    for (const _ of roundsOf(scale, 1, 10)) {
       const leader = await nodes.leaderOf('points', field.random.below(4));
       await bounce(field, counts, leader, 'clean');
       await bounce(field, counts, await coordinatorNode(field), 'kill');
     }
-    for (let round = 0; round < (nightly ? 3 : 0); round += 1) {
+    for (const round of roundsOf(scale, 0, 3)) {
       for (let index = 0; index < nodes.count; index += 1) {
         await bounce(field, counts, index, round % 2 === 0 ? 'clean' : 'kill');
       }

@@ -5,6 +5,24 @@ import type { Field, Say } from './field.ts';
 export interface Scale {
   /** As often as a change can afford, or as a night can. */
   readonly nightly: boolean;
+  /** A night may be run in parts, one at a time. */
+  readonly part: Part;
+}
+
+/** Part `index` (from 0) `of` so many. */
+export interface Part {
+  readonly index: number;
+  readonly of: number;
+}
+
+export const wholeNight: Part = { index: 0, of: 1 };
+
+/** Which of the rounds of a change, or of this part of a night, are to be done: all parts together do each once. */
+export function roundsOf({ nightly, part }: Scale, ofChange: number, ofNight: number): number[] {
+  const [rounds, { index, of }] = nightly ? [ofNight, part] : [ofChange, wholeNight];
+  const from = Math.floor((index * rounds) / of);
+  const to = Math.floor(((index + 1) * rounds) / of);
+  return Array.from({ length: to - from }, (_, at) => from + at);
 }
 
 /** What happened, by name: kills by point, unclear commits by outcome, and so on. */

@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { ownKafkaMissing } from '../support/kafka-cluster.ts';
 import { runChaos } from './chaos.ts';
+import { wholeNight } from './chaos-row.ts';
 
 const seed = Date.now() % 1_000_000;
 const timeoutMs = 1_800_000;
@@ -11,7 +12,7 @@ const said: string[] = [];
 const say = (line: string) => void said.push(line);
 
 async function findingsOf(rows: readonly string[]): Promise<string[]> {
-  const verdicts = await runChaos(rows, { seed, nightly: false, say });
+  const verdicts = await runChaos(rows, { seed, nightly: false, part: wholeNight, say });
   expect(verdicts.map(({ id }) => id)).toEqual(rows);
   return verdicts.flatMap(({ id, findings }) => findings.map((it) => `${id}: ${it}`));
 }

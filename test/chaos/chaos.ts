@@ -1,7 +1,7 @@
 // Runs rows of the chaos table, each on a field of its own or several on one, and collects the verdicts.
 import { Random } from '../../support/index.ts';
 import { brokerBounce } from './broker-bounce.ts';
-import type { Counts, FieldRow, OwnRow } from './chaos-row.ts';
+import type { Counts, FieldRow, OwnRow, Scale } from './chaos-row.ts';
 import { diskFaults } from './disk-faults.ts';
 import { Field, type FieldOptions, type Proof, type Say } from './field.ts';
 import { killAtPoints } from './kill-at-points.ts';
@@ -22,9 +22,8 @@ export interface Verdict {
   readonly seconds: number;
 }
 
-export interface ChaosOptions {
+export interface ChaosOptions extends Scale {
   readonly seed: number;
-  readonly nightly: boolean;
   readonly say: Say;
 }
 
@@ -62,7 +61,7 @@ function fieldsOf(rows: readonly FieldRow[], { nightly }: ChaosOptions): (readon
 async function runOnField(
   rows: readonly FieldRow[],
   kafka: FieldOptions['kafka'],
-  { seed, nightly, say }: ChaosOptions,
+  { seed, say, ...scale }: ChaosOptions,
 ): Promise<Verdict[]> {
   const field = await Field.start({ kafka, seed, random: new Random(seed), say });
   const verdicts: Verdict[] = [];
@@ -71,7 +70,7 @@ async function runOnField(
       say(`${row.id} ${row.fault}`);
       const startedMs = Date.now();
       const failed: string[] = [];
-      const counts = await row.run(field, { nightly }).catch((error: unknown) => {
+      const counts = await row.run(field, scale).catch((error: unknown) => {
         failed.push(`${row.id} did not come to its end: ${reasonOf(error)}`);
         return {};
       });
@@ -96,12 +95,12 @@ async function runOnField(
   }
 }
 
-async function runAlone(row: OwnRow, { seed, nightly, say }: ChaosOptions): Promise<Verdict> {
+async function runAlone(row: OwnRow, { seed, say, ...scale }: ChaosOptions): Promise<Verdict> {
   const { id, fault } = row;
   say(`${id} ${fault}`);
   const startedMs = Date.now();
   try {
-    const outcome = await row.run({ nightly, random: new Random(seed), say });
+    const outcome = await row.run({ ...scale, random: new Random(seed), say });
     return { id, fault, seed, ...outcome, seconds: since(startedMs) };
   } catch (error) {
     const findings = [`${id} did not come to its end: ${reasonOf(error)}`];

@@ -12,7 +12,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually, sleep } from '../support/meanstream-process.ts';
-import { type Counts, count, type FieldRow } from './chaos-row.ts';
+import { type Counts, count, type FieldRow, roundsOf } from './chaos-row.ts';
 import { type Field, patienceMs } from './field.ts';
 
 const name = 'small-disk';
@@ -27,11 +27,11 @@ const answerMsMax = 2_000;
 export const diskFaults: FieldRow = {
   id: 'R8',
   fault: 'disk full, disk read-only, few files',
-  async run(field, { nightly }) {
+  async run(field, scale) {
     const counts: Counts = {};
     field.startFeeding();
     for (const other of [...field.processors.keys()]) await field.stop(other);
-    for (let round = 0; round < (nightly ? 5 : 1); round += 1) await openFewFiles(field, counts);
+    for (const _ of roundsOf(scale, 1, 5)) await openFewFiles(field, counts);
     const dir = field.deployment.stateDirOf(name);
     mkdirSync(dir, { recursive: true });
     if (!mount('-t', 'tmpfs', '-o', `size=${sizeMb}m`, 'tmpfs', dir)) {
@@ -40,7 +40,7 @@ export const diskFaults: FieldRow = {
     try {
       field.start(name);
       await field.untilAllRun([name]);
-      for (let round = 0; round < (nightly ? 5 : 1); round += 1) {
+      for (const _ of roundsOf(scale, 1, 5)) {
         await fillUp(field, dir);
         count(counts, 'full');
         await becomeReadOnly(field, dir);

@@ -7,7 +7,7 @@
 import { rm } from 'node:fs/promises';
 import { type CrashPointName, crashPointNames } from '../../support/index.ts';
 import { eventually, sleep } from '../support/meanstream-process.ts';
-import { type Counts, count, type FieldRow, type Scale } from './chaos-row.ts';
+import { type Counts, count, type FieldRow, roundsOf, type Scale } from './chaos-row.ts';
 import { type Field, patienceMs } from './field.ts';
 
 const ofStores: ReadonlySet<CrashPointName> = new Set(['storing', 'restoring']);
@@ -23,9 +23,10 @@ interface Death {
 export const killAtPoints: FieldRow = {
   id: 'R1',
   fault: 'kill -9 at named points, and of whoever is at work',
-  async run(field: Field, { nightly }: Scale): Promise<Counts> {
+  async run(field: Field, scale: Scale): Promise<Counts> {
     const counts: Counts = {};
-    const [timesEach, timesAtWork] = nightly ? [16, 122] : [2, 9];
+    const timesEach = roundsOf(scale, 2, 16).length;
+    const timesAtWork = roundsOf(scale, 9, 122).length;
     // Drawn before anybody dies: what is random must not depend on who comes first.
     const deathsAt = (names: readonly CrashPointName[]) =>
       shuffled(

@@ -4,7 +4,7 @@
 // arrives late, when its writer has long been replaced.
 import { eventually, sleep } from '../support/meanstream-process.ts';
 import type { Frame, TcpFaults, TcpProxy } from '../support/tcp-proxy.ts';
-import { type Counts, count, type FieldRow } from './chaos-row.ts';
+import { type Counts, count, type FieldRow, roundsOf } from './chaos-row.ts';
 import { type Field, patienceMs } from './field.ts';
 
 /** API keys of Kafka's protocol: the requests of a transaction, and those around it. */
@@ -34,14 +34,15 @@ const slowMs = 1_500;
 export const networkFaults: FieldRow = {
   id: 'R4',
   fault: 'TCP: slow, narrow, reset, silent, EndTxn or its answer lost',
-  async run(field, { nightly }) {
+  async run(field, scale) {
+    const { nightly } = scale;
     const counts: Counts = {};
     const { proxy } = field.proxied!;
     field.startFeeding();
     for (const name of ['one', 'two']) if (!field.processors.has(name)) field.start(name);
     await field.untilAllRun();
     // A change affords 13 faults with 6 unclear commits, a night 224 with 120 of them.
-    for (let round = 0; round < (nightly ? 10 : 1); round += 1) {
+    for (const round of roundsOf(scale, 1, 10)) {
       for (const [name, faults] of slowLines) {
         if (!nightly && name === 'latency 2 s') continue;
         Object.assign(proxy.faults, faults);

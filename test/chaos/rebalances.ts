@@ -2,7 +2,7 @@
 // crashes), a night 38. Every state has a standby. How long a partition stands still while somebody leaves in order is told,
 // not judged: that depends on the machine. (Points come every 100 ms, and a commit may take as long: less cannot be seen.)
 import { sleep } from '../support/meanstream-process.ts';
-import { type Counts, count, type FieldRow } from './chaos-row.ts';
+import { type Counts, count, type FieldRow, roundsOf } from './chaos-row.ts';
 import type { Field } from './field.ts';
 
 const names = ['one', 'two', 'three', 'four'] as const;
@@ -10,10 +10,10 @@ const names = ['one', 'two', 'three', 'four'] as const;
 export const rebalances: FieldRow = {
   id: 'R5',
   fault: 'join, leave and crash of 1 to 4 processors',
-  async run(field, { nightly }) {
+  async run(field, scale) {
     const counts: Counts = {};
     field.startFeeding();
-    for (let round = 0; round < (nightly ? 38 : 1); round += 1) await oneRound(field, counts);
+    for (const _ of roundsOf(scale, 1, 38)) await oneRound(field, counts);
     await field.untilAllRun();
     return counts;
   },

@@ -4,7 +4,7 @@
 
 import { sleep } from '../support/meanstream-process.ts';
 import { nextRelease } from '../support/next-release.ts';
-import { type Counts, count, type FieldRow } from './chaos-row.ts';
+import { type Counts, count, type FieldRow, roundsOf } from './chaos-row.ts';
 
 const names = ['one', 'two', 'three'] as const;
 /** Both releases side by side, a night five minutes. */
@@ -14,7 +14,8 @@ const mixedMsNightly = 300_000;
 export const rollingUpgrade: FieldRow = {
   id: 'R6',
   fault: 'rolling upgrade and downgrade, mixed releases, a store of another schema',
-  async run(field, { nightly }) {
+  async run(field, scale) {
+    const { nightly } = scale;
     const counts: Counts = {};
     const { program, remove } = nextRelease();
     const rebuilt = field.expectLines(/Store drift has schema [12] where [12] is read/);
@@ -23,7 +24,7 @@ export const rollingUpgrade: FieldRow = {
       for (const name of [...field.processors.keys()]) await field.stop(name);
       for (const name of names) field.start(name);
       await field.untilAllRun();
-      for (let round = 0; round < (nightly ? 5 : 1); round += 1) {
+      for (const _ of roundsOf(scale, 1, 5)) {
         for (const step of ['upgraded', 'downgraded'] as const) {
           for (const [turn, name] of names.entries()) {
             await field.stop(name);

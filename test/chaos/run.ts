@@ -2,6 +2,7 @@
 //
 //   npm run chaos                       what a change affords (also part of `npm test`), about three minutes
 //   npm run chaos -- --nightly          each row on a Kafka of its own, as often as a night affords
+//   npm run chaos -- --nightly --part 2/10   the second tenth of a night's rounds
 //   npm run chaos -- --rows R1,R4       some rows only
 //   npm run chaos -- --seed 7           the same faults in the same order again
 //
@@ -14,9 +15,11 @@ import { writeFileSync } from 'node:fs';
 import Table from 'cli-table3';
 import { Command, InvalidArgumentError } from 'commander';
 import { rowIds, runChaos, type Verdict } from './chaos.ts';
+import { type Part, wholeNight } from './chaos-row.ts';
 
 interface Flags {
   readonly nightly: boolean;
+  readonly part: Part;
   readonly seed: number;
   readonly rows: readonly string[];
   readonly report: string;
@@ -25,6 +28,7 @@ interface Flags {
 const program = new Command('npm run chaos --')
   .description('Kills, freezes and cuts off processors and brokers, and proves that nothing shows.')
   .option('--nightly', 'as often as a night affords', false)
+  .option('--part <i/n>', 'one of n parts of a night', partOf, wholeNight)
   .option('--seed <number>', 'decides faults, order and points', numberOf, Date.now() % 1_000_000)
   .option('--rows <ids>', `some of ${rowIds.join(',')}`, rowsOf, rowIds)
   .option('--report <file>', 'where the JSON goes', 'chaos-report.json')
@@ -37,23 +41,24 @@ try {
   process.exit(1);
 }
 
-async function run({ nightly, seed, rows, report }: Flags): Promise<void> {
+async function run({ nightly, part, seed, rows, report }: Flags): Promise<void> {
   const startedMs = Date.now();
   const say = (line: string) => {
     const second = Math.round((Date.now() - startedMs) / 1_000);
     process.stderr.write(`${String(second).padStart(5)} s  ${line}\n`);
   };
   say(`seed ${seed}`);
-  const verdicts = await runChaos(rows, { nightly, seed, say });
+  const verdicts = await runChaos(rows, { nightly, part, seed, say });
   process.stdout.write(`${tableOf(verdicts)}\n`);
-  writeFileSync(report, `${JSON.stringify({ seed, nightly, verdicts }, null, 2)}\n`);
+  writeFileSync(report, `${JSON.stringify({ seed, nightly, part, verdicts }, null, 2)}\n`);
   const bad = verdicts.filter(({ findings }) => findings.length > 0);
   for (const { id, findings } of bad) {
     for (const finding of new Set(findings)) process.stdout.write(`${id}: ${finding}\n`);
   }
   if (bad.length > 0) {
     const ids = bad.map(({ id }) => id).join();
-    process.stdout.write(`again: npm run chaos -- --rows ${ids} --seed ${seed}\n`);
+    const night = nightly ? `--nightly --part ${part.index + 1}/${part.of} ` : '';
+    process.stdout.write(`again: npm run chaos -- ${night}--rows ${ids} --seed ${seed}\n`);
   }
   process.exit(bad.length > 0 ? 1 : 0);
 }
@@ -85,6 +90,14 @@ function numberOf(text: string): number {
   const number = Number(text);
   if (Number.isInteger(number) && number >= 0) return number;
   throw new InvalidArgumentError('it is a whole number from 0.');
+}
+
+function partOf(text: string): Part {
+  const [part, of] = text.split('/').map(numberOf);
+  if (part !== undefined && of !== undefined && part >= 1 && part <= of) {
+    return { index: part - 1, of };
+  }
+  throw new InvalidArgumentError('it is i/n, as 1/10 to 10/10.');
 }
 
 function rowsOf(text: string): string[] {

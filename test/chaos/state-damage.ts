@@ -31,7 +31,7 @@ import { RecordBatchBuilder } from '../../schemas/index.ts';
 import { type EngineKind, openEngine } from '../../state-stores/index.ts';
 import { type Clock, type Logger, Random, silentLogger, systemClock } from '../../support/index.ts';
 import { eventually } from '../support/meanstream-process.ts';
-import { type Counts, count, type OwnOutcome, type OwnRow } from './chaos-row.ts';
+import { type Counts, count, type OwnOutcome, type OwnRow, roundsOf } from './chaos-row.ts';
 
 const applicationId = 'damage';
 const changelog = `${applicationId}-counts-changelog`;
@@ -95,10 +95,10 @@ const damages: readonly Damage[] = [
 export const stateDamage: OwnRow = {
   id: 'R7',
   fault: 'damaged state, 10 kinds, both engines',
-  async run({ nightly, random }): Promise<OwnOutcome> {
+  async run({ random, ...scale }): Promise<OwnOutcome> {
     const counts: Counts = {};
     const findings: string[] = [];
-    for (let round = 0; round < (nightly ? 10 : 1); round += 1) {
+    for (const _ of roundsOf(scale, 1, 10)) {
       for (const engine of ['rocksdb', 'level'] as const) {
         for (const damage of damages) {
           const found = await damageOnce(engine, damage, new Random(random.uint32()));
