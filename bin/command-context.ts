@@ -1,5 +1,6 @@
 // What every subcommand starts with: checked settings, a logger, the clock.
 
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import {
   crashPointOfEnvironment,
@@ -18,6 +19,8 @@ export const defaultGatewayUrl = 'http://127.0.0.1:8080';
 export interface SettingFlags {
   readonly config?: string;
   readonly set?: readonly string[];
+  /** Of `dev`, where a command has such a flag: state and artifacts are in it too, unless a setting says otherwise. */
+  readonly dataDir?: string;
 }
 
 export interface CommandContext {
@@ -55,17 +58,27 @@ export function openContext({ command, flags, named, defaults }: ContextOptions)
   const given: GivenValue[] = Object.entries(named ?? {})
     .filter(([, value]) => value.raw !== undefined)
     .map(([key, { flag, raw }]) => ({ key, raw, origin: `flag ${flag}` }));
+  const values = { ...(flags.dataDir !== undefined && foldersIn(flags.dataDir)), ...defaults };
   const loaded = loadSettings({
     file: flags.config,
     flags: flags.set ?? [],
     named: given,
-    ...(defaults && { commandDefaults: { command, values: defaults } }),
+    commandDefaults: { command, values },
   });
   armCrashPoint(crashPointOfEnvironment());
   const level = loaded.values['log.level'];
   const clock = systemClock;
   const logger = openLogger({ level, service: `meanstream-${command}`, clock });
   return { command, loaded, settings: loaded.values, clock, logger };
+}
+
+/** What lies beside the log of `dev`. */
+function foldersIn(dataDir: string): Partial<SettingValues> {
+  return {
+    'state.dir': join(dataDir, 'state'),
+    'artifacts.location': join(dataDir, 'artifacts'),
+    'retrain.dir': join(dataDir, 'retrain'),
+  };
 }
 
 /** One example, shown in the command's help. */

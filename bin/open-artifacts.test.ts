@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { expect, test, vi } from 'vitest';
 import { loadSettings } from '../config/index.ts';
 import { s3Environment } from '../test/support/s3-server.ts';
+import { openContext } from './command-context.ts';
 import { openArtifacts } from './open-artifacts.ts';
 
 async function open(...flags: string[]) {
@@ -42,4 +43,11 @@ test('an address of something else is a wrong setting, not a folder', async () =
       code: 'MEANSTREAM_INVALID_SETTING',
     });
   }
+});
+
+test('lie in the data folder of a command that is given one, unless a setting says otherwise', async () => {
+  const of = (set: string[]) =>
+    openArtifacts(openContext({ command: 'verify', flags: { dataDir: 'some/dev', set } }));
+  expect((await of([])).location).toBe('some/dev/artifacts');
+  expect((await of(['artifacts.location=else/where'])).location).toBe('else/where');
 });

@@ -15,7 +15,6 @@ import { styled, table, thousands } from './terminal.ts';
 
 export interface ChallengersFlags extends SettingFlags {
   readonly url?: string;
-  readonly dataDir?: string;
   readonly json?: boolean;
 }
 

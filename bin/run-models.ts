@@ -12,7 +12,6 @@ import { openEmbedded, openKafka } from './open-broker.ts';
 import { table, thousands } from './terminal.ts';
 
 export interface ModelsFlags extends SettingFlags {
-  readonly dataDir?: string;
   readonly json?: boolean;
 }
 

@@ -21,7 +21,6 @@ export interface RecommendKFlags extends SettingFlags {
   readonly seed?: string;
   readonly html?: string;
   readonly url?: string;
-  readonly dataDir?: string;
   readonly json?: boolean;
 }
 

@@ -11,7 +11,6 @@ import { pointDecoder } from './pipeline.ts';
 import { ProgressLine, progressBar, thousands } from './terminal.ts';
 
 export interface VerifyFlags extends SettingFlags {
-  readonly dataDir?: string;
   readonly json?: boolean;
 }
 

@@ -26,7 +26,8 @@ export interface StoredCoreset {
   readonly coreset: Coreset;
   readonly metric: Metric;
   readonly features: readonly string[];
-  readonly lineage: Lineage;
+  /** Undefined in what a release before lineages has stored. */
+  readonly lineage: Lineage | undefined;
   /** Its name in the store. */
   readonly artifact: string;
 }
@@ -87,12 +88,18 @@ export function lineageOf({ version, reference }: Model): Lineage {
   return { generation: generationOf(version), reference: artifactName(bytesOf(reference)) };
 }
 
-/** Whether the generation is one of these models' own, or only one of its name, or none at all. */
-export function isOfLineage({ generation, reference }: Lineage, registry: ModelRegistry): boolean {
+/** Why a coreset is not used beside these models; undefined when its generation is one of their own, not only of its name. */
+export function whyForeign(
+  lineage: Lineage | undefined,
+  registry: ModelRegistry,
+): string | undefined {
+  if (lineage === undefined) return 'it does not say beside which models it was made';
+  const { generation, reference } = lineage;
   const current = registry.current();
   const same = current !== undefined && generationOf(current.version) === generation;
   const model = same ? current : registry.get(`${generation}.0`);
-  return model !== undefined && lineageOf(model).reference === reference;
+  const isOurs = model !== undefined && lineageOf(model).reference === reference;
+  return isOurs ? undefined : 'it was made beside models that are not these';
 }
 
 /** The ranges of both, sorted, neighbours made one. */

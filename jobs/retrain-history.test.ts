@@ -10,6 +10,7 @@ import { modelOf } from '../gateway/testing/gateway-fixture.ts';
 import {
   bytesOf,
   decodeModel,
+  encodeColumnMessage,
   encodeModel,
   type Model,
   modelKey,
@@ -247,6 +248,28 @@ it('begins with no coreset of other models, though they have its names and the l
 
   await forgetCoresets(artifacts, application);
   expect(await readCoreset(artifacts, application)).toBeUndefined();
+}, 60_000);
+
+it('leaves a coreset of a release that wrote no lineage, says so, and leaves one of its own', async () => {
+  values = drifting();
+  await setUp(-1);
+  await produce(0, 20_000);
+  await runRetrain(options());
+  const { lineage: _, artifact: __, ...old } = (await readCoreset(artifacts, application))!;
+  const stored = await artifacts.put(encodeColumnMessage({ type: 'coreset', ...old }));
+  const ref = `coresets/${application}`;
+  await artifacts.swapRef(ref, stored, (await artifacts.readRef(ref))?.tag);
+
+  const warned: [object, string][] = [];
+  const logger = { ...silentLogger, warn: (...said: [object, string]) => warned.push(said) };
+  const after = await runRetrain(options({ logger }));
+  expect(after.history).toMatchObject({ exactPoints: 20_000, summaryPoints: 0 });
+  expect(warned).toContainEqual([
+    { artifact: stored, lineage: undefined },
+    expect.stringMatching(/not used: it does not say beside which models/),
+  ]);
+  const kept = await readCoreset(artifacts, application);
+  expect(kept).toMatchObject({ artifact: after.history.coreset, lineage: { generation: '1.0' } });
 }, 60_000);
 
 async function commit(offset: number): Promise<void> {

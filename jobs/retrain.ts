@@ -28,13 +28,13 @@ import {
 } from '../support/index.ts';
 import { candidateOf } from './candidate.ts';
 import {
-  isOfLineage,
   joinedRanges,
   keepCoreset,
   lineageOf,
   readCoreset,
   type StoredCoreset,
   storedCoreset,
+  whyForeign,
 } from './coreset-archive.ts';
 import { Coordinator } from './distributed/coordinator.ts';
 import { JobLog } from './distributed/job-log.ts';
@@ -173,13 +173,13 @@ async function planJob(
   const { artifacts, fromCoreset = true, k = parent.k, clock, missing } = { ...options, ...parent };
   const hasBase = artifacts !== undefined && fromCoreset && missing !== 'partial';
   const newest = hasBase ? await readCoreset(artifacts, options.group) : undefined;
-  const isOurs = newest !== undefined && isOfLineage(newest.lineage, follower.registry);
-  if (newest !== undefined && !isOurs) {
+  const foreign = newest && whyForeign(newest.lineage, follower.registry);
+  if (newest !== undefined && foreign !== undefined) {
     const { artifact, lineage } = newest;
-    const text = 'the newest coreset was made beside models that are not these; it is not used';
+    const text = `the newest coreset is not used: ${foreign}; this retrain begins with what the log has, and leaves a new one`;
     options.logger.warn({ artifact, lineage }, text);
   }
-  const found = isOurs ? newest : undefined;
+  const found = foreign === undefined ? newest : undefined;
   const planned = await planRetrain({ ...options, k: options.k ?? k, parent, stored: found });
   const { requestedBy, reason, promote, gate = false, codeVersion } = options;
   const plan: JobPlan = {

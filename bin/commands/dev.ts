@@ -1,6 +1,5 @@
 // `meanstream dev`: everything in one process on this machine, with a real data set streaming through.
 
-import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { example, openContext, withSettings } from '../command-context.ts';
 import type { DevFlags } from '../dev/run-dev.ts';
@@ -35,8 +34,6 @@ async function dev(flags: DevFlags): Promise<void> {
     defaults: {
       'retrain.schedule': retrainSchedule,
       'topics.retention.bytes': retentionBytes,
-      'state.dir': join(flags.dataDir, 'state'),
-      'artifacts.location': join(flags.dataDir, 'artifacts'),
     },
   });
   const shutdown = listenForSignals();

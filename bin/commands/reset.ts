@@ -1,6 +1,5 @@
 // `meanstream reset`: the application begins anew on the same points.
 
-import { join } from 'node:path';
 import type { Command } from 'commander';
 import { example, openContext, quiet, withSettings } from '../command-context.ts';
 import type { ResetFlags } from '../reset/run-reset.ts';
@@ -28,18 +27,7 @@ ${example('meanstream reset --dry-run', 'meanstream reset --yes --set bootstrap.
 }
 
 async function reset(flags: ResetFlags): Promise<void> {
-  const context = openContext({
-    command: 'reset',
-    flags,
-    defaults: {
-      ...quiet,
-      // As `dev` does.
-      ...(flags.dataDir !== undefined && {
-        'state.dir': join(flags.dataDir, 'state'),
-        'artifacts.location': join(flags.dataDir, 'artifacts'),
-      }),
-    },
-  });
+  const context = openContext({ command: 'reset', flags, defaults: quiet });
   const { runReset } = await import('../reset/run-reset.ts');
   await runReset(context, flags);
 }

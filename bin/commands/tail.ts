@@ -21,7 +21,6 @@ interface TailFlags extends SettingFlags {
   readonly cluster?: string;
   readonly max?: number;
   readonly url?: string;
-  readonly dataDir?: string;
 }
 
 export function addTail(program: Command): void {

@@ -18,7 +18,6 @@ export interface ResetFlags extends SettingFlags {
   readonly dryRun?: boolean;
   readonly yes?: boolean;
   readonly outputs?: boolean;
-  readonly dataDir?: string;
 }
 
 const dataDirDefault = '.meanstream';
