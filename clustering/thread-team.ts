@@ -1,13 +1,11 @@
 // Threads that do a pass together: the calling thread and its workers take parts, one ticket each, until none is left. The
 // caller blocks until the pass is done, so that a fit is a plain function; a worker that is late finds no ticket of its pass.
 //
-//   control: [tickets end, next ticket, parts done, task, stopped, failed, whether it is at work: of each worker]
-//
 // Tickets count on over all passes. The caller writes everything a pass needs, then raises `end`; a worker that sees an old
 // `end` finds `next` at or past it. Who computes a part changes nothing in it.
 //
-// A blocked caller hears of no event, so one more thread (thread-watch.ts) watches for workers that die. Where one was at work, a
-// part may be half done, and the fit ends in an error; one that was not is missed by nobody.
+// A blocked caller hears of no event, so where it waits for long one more thread (thread-watch.ts) watches for workers that die.
+// Where one was at work, a part may be half done, and the fit ends in an error; one that was not is missed by nobody.
 
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -17,10 +15,10 @@ import { PartWorker, type PassTask } from './fit-pass.ts';
 import type { FitState } from './fit-state.ts';
 import type { Kernels } from './kernels/kernels.ts';
 import { openBlocks, type PointSource } from './point-blocks.ts';
+import { failures, slots } from './thread-control.ts';
+import type { TeamWatch } from './thread-watch.ts';
 
-const slots = { end: 0, next: 1, done: 2, task: 3, stopped: 4, failed: 5, working: 6 } as const;
-const failures = { none: 0, thrown: 1, lost: 2 } as const;
-/** How often a caller that waits looks for a failure. */
+/** After so long a caller that waits has the workers watched, and so often it looks for a failure. */
 const lookMs = 100;
 const tasks: readonly PassTask[] = ['begin', 'update', 'finish'];
 const messageBytesMax = 4096;
@@ -40,12 +38,6 @@ export interface TeamMember {
   readonly life: MessagePort;
 }
 
-/** What the thread that watches is started with: the other ends of the workers' ports. */
-export interface TeamWatch {
-  readonly control: Int32Array;
-  readonly lives: readonly MessagePort[];
-}
-
 /** Beside this module where they are built; sources run in one thread. */
 const workerPath = fileURLToPath(new URL('./full-batch-worker.js', import.meta.url));
 const watchPath = fileURLToPath(new URL('./thread-watch.js', import.meta.url));
@@ -58,6 +50,8 @@ export class ThreadTeam {
   readonly #member: Omit<TeamMember, 'worker' | 'life'>;
   readonly #parts: PartWorker;
   readonly #count: number;
+  /** Of the workers, until they are watched. */
+  readonly #lives: MessagePort[];
 
   /** @param threads the calling one included; the source and the state are shared when there are several. */
   constructor(
@@ -72,8 +66,7 @@ export class ThreadTeam {
     this.#member = { control, message, state, source, layout, chunkRows };
     this.#parts = new PartWorker(state, openBlocks(source), kernels, chunkRows);
     this.#count = state.parts;
-    const lives = Array.from({ length: threads - 1 }, (_, worker) => this.#start(worker));
-    if (lives.length > 0) start(watchPath, { control, lives } satisfies TeamWatch, lives);
+    this.#lives = Array.from({ length: threads - 1 }, (_, worker) => this.#start(worker));
   }
 
   run(task: PassTask): void {
@@ -85,7 +78,7 @@ export class ThreadTeam {
     takeParts(this.#member, this.#parts, end);
     for (let done = Atomics.load(control, slots.done); done !== end; ) {
       if (Atomics.load(control, slots.failed) === failures.lost) throw lostThread();
-      Atomics.wait(control, slots.done, done, lookMs);
+      if (Atomics.wait(control, slots.done, done, lookMs) === 'timed-out') this.#watch();
       done = Atomics.load(control, slots.done);
     }
     if (Atomics.load(control, slots.failed) === failures.thrown) throw new Error(this.#failure());
@@ -101,8 +94,15 @@ export class ThreadTeam {
   /** @returns what closes when the thread ends */
   #start(worker: number): MessagePort {
     const { port1, port2 } = new MessageChannel();
-    start(workerPath, { ...this.#member, worker, life: port1 } satisfies TeamMember, [port1]);
+    start(workerPath, { ...this.#member, worker, life: port1 }, port1);
     return port2;
+  }
+
+  #watch(): void {
+    const { control } = this.#member;
+    const lives = this.#lives.splice(0);
+    if (lives.length === 0) return;
+    start(watchPath).postMessage({ control, lives } satisfies TeamWatch, lives);
   }
 
   #failure(): string {
@@ -111,28 +111,18 @@ export class ThreadTeam {
   }
 }
 
-function start(path: string, workerData: unknown, ports: readonly MessagePort[]): void {
-  const worker = new Worker(path, { workerData, transferList: [...ports] });
+function start(path: string, workerData?: TeamMember, ...transferList: MessagePort[]): Worker {
+  const worker = new Worker(path, { workerData, transferList });
   // What happens in a part is reported through the message; a worker that cannot start leaves its parts to the others.
   worker.on('error', () => {});
   worker.unref();
+  return worker;
 }
 
 function lostThread(): RetriableError {
   return new RetriableError(
     'A thread of the fit ended while it worked on a part of the points, and what it did is lost; start the fit again, with more memory if that is what it lacked.',
   );
-}
-
-/** The life of the thread that watches the others: until all of them have ended. */
-export function watch({ control, lives }: TeamWatch): void {
-  for (const [worker, life] of lives.entries()) {
-    life.on('close', () => {
-      if (Atomics.load(control, slots.working + worker) === 0) return;
-      Atomics.store(control, slots.failed, failures.lost);
-    });
-    life.ref();
-  }
 }
 
 /** The life of a worker thread: a pass after the other until the team is stopped. */

@@ -1,14 +1,8 @@
 // The metrics of one process, by the names in docs. prom-client keeps and prints them; a processor only moves them.
 // Cardinality is bounded: no label takes a value from data.
 
-import {
-  AggregatorRegistry,
-  Counter,
-  collectDefaultMetrics,
-  Gauge,
-  Histogram,
-  Registry,
-} from 'prom-client';
+import { createRequire } from 'node:module';
+import type { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 const durationBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
@@ -19,16 +13,25 @@ const addsUp = new Set([
   'replicas',
 ]);
 
+const require = createRequire(import.meta.url);
+
+/** Loaded when there is something to measure: it is half of what a thread of a fit would start with. */
+function prometheus(): typeof import('prom-client') {
+  return require('prom-client');
+}
+
 /** What `registry.getMetricsAsJSON` gives: it can be sent between threads. */
 export type MetricValues = readonly object[];
 
 /** The metrics of several threads as those of one process, in Prometheus' text. */
 export function mergedMetrics(threads: readonly MetricValues[]): Promise<string> {
-  return AggregatorRegistry.aggregate(threads.map((values) => [...values])).metrics();
+  return prometheus()
+    .AggregatorRegistry.aggregate(threads.map((values) => [...values]))
+    .metrics();
 }
 
 export class Metrics {
-  readonly registry = new Registry();
+  readonly registry: Registry = new (prometheus().Registry)();
 
   readonly pointsConsumed = this.#counter(
     'points_consumed_total',
@@ -155,7 +158,7 @@ export class Metrics {
 
   /** Memory, CPU, garbage collection and file descriptors of this process, under prom-client's names. Call it once. */
   collectProcessMetrics(): void {
-    collectDefaultMetrics({ register: this.registry });
+    prometheus().collectDefaultMetrics({ register: this.registry });
   }
 
   #counter<Label extends string = never>(
@@ -163,7 +166,7 @@ export class Metrics {
     help: string,
     labelNames: Label[] = [],
   ): Counter<Label> {
-    return new Counter({
+    return new (prometheus().Counter)({
       name: `meanstream_${name}`,
       help,
       labelNames,
@@ -176,7 +179,7 @@ export class Metrics {
     help: string,
     labelNames: Label[] = [],
   ): Gauge<Label> {
-    return new Gauge({
+    return new (prometheus().Gauge)({
       name: `meanstream_${name}`,
       help,
       labelNames,
@@ -191,7 +194,7 @@ export class Metrics {
     help: string,
     labelNames: Label[] = [],
   ): Histogram<Label> {
-    return new Histogram({
+    return new (prometheus().Histogram)({
       name: `meanstream_${name}`,
       help,
       labelNames,
