@@ -25,6 +25,7 @@ import { calinskiHarabasz } from './validity.ts';
 // | "half-life" that is a learning rate                   | half-life.test: counts half, in points, batches and event time |
 // | a record that comes late is dropped                   | half-life.test: event time is the same for any order           |
 // | an alarm without end, or of rises only, or too often  | drift/page-hinkley.test                                        |
+// | cuts of a window looked for at some borders only      | drift/adwin.test: cuts where a plain list of all values does   |
 // | bins that depend on the current window                | quality.test: shares by reference centroid                     |
 // | a rate of 1/N that freezes                            | online-model.test: moves after ten million points              |
 // | fewer clusters than asked                             | seeding.test, range-fit.test, full-batch.test                  |

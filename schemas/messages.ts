@@ -190,6 +190,9 @@ export interface DriftReport {
   readonly featureShift: number | null;
   readonly meanStandardisedDistance: number;
   readonly outlierRate: number;
+  /** Event time since which the stream has looked as it does now, no earlier than its generation, and points since then. */
+  readonly stableSinceMs?: number;
+  readonly stablePoints?: number;
   readonly level: 'none' | 'warning' | 'alarm';
   /** Detectors that fired, e.g. ["psi"]. */
   readonly detectors: readonly string[];

@@ -68,6 +68,9 @@ describe.skipIf(chromiumMissing !== undefined)(
       expect(text).toMatch(/points\/s/i);
       expect(text).toMatch(/lag/i);
       expect(text).toMatch(/drift/i);
+      const stable = async () => page.textContent('#drift-stable');
+      const isSaid = async () => /^Alike since .+ points\)$/.test((await stable()) ?? '');
+      await eventually('since when the stream is alike', isSaid);
     });
 
     it('goes on live: the model version on the page moves', async () => {

@@ -105,6 +105,11 @@ describe('the drift detectors', () => {
     });
     expect(alarm.detectors.length).toBeGreaterThan(0);
     expect(largestPsi(await windows())).toBeGreaterThan(before);
+    const wasStableSinceMs = alarm.stableSinceMs!;
+    await eventually('a stretch that begins later', async () => {
+      await postPoints(url, shifted, 500);
+      return (await windows()).at(-1)!.stableSinceMs! > wasStableSinceMs;
+    });
     expect(await metricSum(url, 'meanstream_drift_events_total')).toBeGreaterThan(0);
   }, 90_000);
 });

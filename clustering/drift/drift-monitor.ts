@@ -4,12 +4,14 @@
 //     generation begins ──► warm-up windows (skipped) ──► reference window ──► compared windows …
 //
 // Detectors: PSI of the shares by reference centroid; the largest shift of a feature's mean; Page-Hinkley on the window's
-// mean standardised distance, in standard deviations of a point. A new generation starts all of it afresh.
+// mean standardised distance, in standard deviations of a point. Beside them stands since when nothing has changed
+// (stable-stretch.ts). A new generation starts all of it afresh.
 
 import { assert } from '../../support/index.ts';
 import type { QualityStatistics } from '../quality-accumulator.ts';
 import { freshPageHinkley, PageHinkley, type PageHinkleyState } from './page-hinkley.ts';
 import { psi, psiNoise } from './psi.ts';
+import { largestShift, StableStretch, type StableStretchState } from './stable-stretch.ts';
 
 export interface DriftOptions {
   readonly windowPoints: number;
@@ -51,6 +53,9 @@ export interface DriftFinding {
   readonly featureShift: number | null;
   readonly meanStandardisedDistance: number;
   readonly outlierRate: number;
+  /** Event time since which the stream has looked as it does now, and points since then. */
+  readonly stableSinceMs: number;
+  readonly stablePoints: number;
   readonly level: 'none' | 'warning' | 'alarm';
   readonly detectors: readonly string[];
 }
@@ -75,6 +80,8 @@ export interface DriftState {
   readonly open: DriftWindow | null;
   readonly reference: DriftWindow | null;
   readonly pageHinkley: PageHinkleyState;
+  /** Absent in what a release before it has stored. */
+  readonly stretch?: StableStretchState;
 }
 
 export class DriftMonitor {
@@ -85,11 +92,13 @@ export class DriftMonitor {
   #open: DriftWindow | null = null;
   #reference: DriftWindow | null = null;
   #pageHinkley: PageHinkley;
+  #stretch: StableStretch;
 
   constructor(options: Partial<DriftOptions> = {}, state?: DriftState) {
     this.#options = { ...driftDefaults, ...options };
     assert(this.#options.windowPoints >= 1, 'a window holds at least one point');
     this.#pageHinkley = newPageHinkley(this.#options, state?.pageHinkley);
+    this.#stretch = newStretch(this.#options, state?.stretch);
     if (state === undefined) return;
     this.#generation = state.generation;
     this.#closed = state.closed;
@@ -106,6 +115,7 @@ export class DriftMonitor {
     if (age > 0) this.#begin(generationOf(summary.modelVersion));
     this.#open ??= emptyWindow(summary);
     addTo(this.#open, summary);
+    this.#stretch.add(summary, this.#reference);
     if (this.#open.count < this.#options.windowPoints) return undefined;
     return this.#close(this.#open);
   }
@@ -118,6 +128,7 @@ export class DriftMonitor {
       open: this.#open === null ? null : copyOf(this.#open),
       reference: this.#reference === null ? null : copyOf(this.#reference),
       pageHinkley: this.#pageHinkley.state(),
+      stretch: this.#stretch.state(),
     };
   }
 
@@ -127,6 +138,7 @@ export class DriftMonitor {
     this.#open = null;
     this.#reference = null;
     this.#pageHinkley = newPageHinkley(this.#options);
+    this.#stretch = newStretch(this.#options);
   }
 
   #close(window: DriftWindow): DriftFinding {
@@ -160,6 +172,8 @@ export class DriftMonitor {
       featureShift,
       meanStandardisedDistance: window.distanceSum / window.count,
       outlierRate: window.outliers / window.count,
+      stableSinceMs: this.#stretch.sinceMs,
+      stablePoints: this.#stretch.points,
       level,
       detectors,
     };
@@ -182,6 +196,13 @@ function newPageHinkley(options: DriftOptions, state?: PageHinkleyState): PageHi
   return new PageHinkley({ delta, lambda, minimum: referenceWindows }, state ?? begin);
 }
 
+/** Shorter than a window, so that a change shows after a few of them. */
+const blocksPerWindow = 20;
+
+function newStretch({ windowPoints }: DriftOptions, state?: StableStretchState): StableStretch {
+  return new StableStretch(windowPoints / blocksPerWindow, state);
+}
+
 type Reading = readonly [detector: string, value: number, warning: number, alarm: number];
 
 function verdict(readings: readonly Reading[]): Pick<DriftFinding, 'level' | 'detectors'> {
@@ -197,15 +218,6 @@ function shareIndex(reference: DriftWindow, window: DriftWindow) {
   const [n, m] = [sum(before), sum(now)];
   if (n === 0 || m === 0) return null;
   return { value: psi(before, now), noise: psiNoise(before.length, n, m) };
-}
-
-function largestShift(reference: DriftWindow, window: DriftWindow): number {
-  let largest = 0;
-  for (const [d, total] of window.featureSums.entries()) {
-    const before = reference.featureSums[d]! / reference.count;
-    largest = Math.max(largest, Math.abs(total / window.count - before));
-  }
-  return largest;
 }
 
 /** Of a point's standardised distance. A deviation of almost nothing is no yardstick. */

@@ -34,3 +34,8 @@ export function duration(ms: number): string {
 export function timeOfDay(ms: number): string {
   return new Date(ms).toLocaleTimeString('en-GB');
 }
+
+/** Of events, which may be of any day. */
+export function dayAndTime(ms: number): string {
+  return new Date(ms).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'medium' });
+}

@@ -1,6 +1,6 @@
 // Everything on the page that is text or a small line: filled from one status a second.
 
-import { count, decimal, duration, percent, timeOfDay } from './format.ts';
+import { count, dayAndTime, decimal, duration, percent, timeOfDay } from './format.ts';
 import { colourOf } from './palette.ts';
 import type { DriftReport, Status, StatusCluster } from './protocol.ts';
 import { drawSparkline } from './sparkline.ts';
@@ -125,6 +125,7 @@ export function showDrift({ drift }: Status): void {
   say('psi', psi === null ? '–' : decimal(psi));
   say('page-hinkley', latest === undefined ? '–' : decimal(latest.pageHinkley));
   say('drift-note', driftNote(latest));
+  say('drift-stable', stableNote(latest));
   drawSparkline(
     byId('psi-line'),
     recent.map((report) => report.psi ?? 0),
@@ -141,6 +142,12 @@ function driftNote(latest: DriftReport | undefined): string {
   if (latest === undefined) return 'no window has closed yet';
   const fired = latest.detectors.length > 0 ? ` · ${latest.detectors.join(', ')}` : '';
   return `${percent(latest.outlierRate)} outliers · window of ${count(latest.count)}${fired}`;
+}
+
+function stableNote(latest: DriftReport | undefined): string {
+  const { stableSinceMs, stablePoints } = latest ?? {};
+  if (stableSinceMs === undefined || stablePoints === undefined) return '';
+  return `Alike since ${dayAndTime(stableSinceMs)} (${count(stablePoints)} points)`;
 }
 
 export function showEvents({ events }: Status): void {

@@ -31,6 +31,8 @@ export interface DriftReport {
   readonly pageHinkleyThreshold: number;
   readonly featureShift: number | null;
   readonly outlierRate: number;
+  readonly stableSinceMs?: number;
+  readonly stablePoints?: number;
   readonly level: 'none' | 'warning' | 'alarm';
   readonly detectors: readonly string[];
 }
