@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { type ImportedClusterer, readClusterer } from '../imports/index.ts';
 import { type ImportReport, importModel } from '../jobs/index.ts';
 import { InvalidModelFileError, InvalidSettingError } from '../support/index.ts';
+import { archiveOnce } from './archive-versions.ts';
 import type { CommandContext } from './command-context.ts';
 import { openEmbedded, openKafka } from './open-broker.ts';
 import { codeVersion } from './package-root.ts';
@@ -44,6 +45,7 @@ export async function importModelFile(
     });
     line.end(reportText(report, flags));
     if (flags.json) process.stdout.write(`${JSON.stringify(report)}\n`);
+    await archiveOnce(context, broker);
   } finally {
     await broker.close();
   }

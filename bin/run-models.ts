@@ -3,11 +3,13 @@
 import { writeFile } from 'node:fs/promises';
 import type { Broker } from '../broker/index.ts';
 import { encodeOnnx, encodePmml, encodeSafetensors } from '../exports/index.ts';
-import { ModelFollower } from '../jobs/index.ts';
+import { archivedVersion, ModelFollower } from '../jobs/index.ts';
 import type { Model } from '../schemas/index.ts';
 import type { ModelRegistry } from '../state-stores/index.ts';
 import { InvalidSettingError, MeanstreamError } from '../support/index.ts';
+import { archiveOnce } from './archive-versions.ts';
 import type { CommandContext, SettingFlags } from './command-context.ts';
+import { openArtifacts } from './open-artifacts.ts';
 import { openEmbedded, openKafka } from './open-broker.ts';
 import { table, thousands } from './terminal.ts';
 
@@ -49,7 +51,8 @@ export async function showModel(
   const registry = await registryOf(context, flags);
   const model = modelIn(registry, version);
   const clusters = clustersOf(model);
-  const all = { ...summary(model, registry), offsets: model.offsets, quality: model.quality };
+  const { offsets, quality, parameters } = model;
+  const all = { ...summary(model, registry), offsets, quality, parameters };
   if (flags.json) return print(JSON.stringify({ ...all, features: model.features, clusters }));
   const facts = Object.entries(all).map(([name, value]) => [
     name,
@@ -70,7 +73,7 @@ export async function exportModel(
   version: string,
   flags: ExportFlags,
 ): Promise<void> {
-  const model = modelIn(await registryOf(context, flags), version);
+  const model = await versionOf(context, version, flags);
   const encoders = { onnx: encodeOnnx, pmml: encodePmml, safetensors: encodeSafetensors };
   const bytes = encoders[flags.format](model);
   try {
@@ -88,12 +91,55 @@ export async function exportModel(
   );
 }
 
+/** Where no record has it any more, its artifact may. */
+async function versionOf(
+  context: CommandContext,
+  version: string,
+  flags: ModelsFlags,
+): Promise<Model> {
+  const registry = await registryOf(context, flags);
+  const place = registry.artifact(version);
+  if (place === undefined || registry.find(version) !== undefined)
+    return modelIn(registry, version);
+  const artifacts = await openArtifacts(context);
+  try {
+    const model = await archivedVersion(artifacts, place);
+    process.stderr.write(`version ${version} is not on models any more; this is its artifact\n`);
+    return model;
+  } finally {
+    await artifacts.close();
+  }
+}
+
+/** Writes what is not in the artifact store yet, or one version again. */
+export async function archiveModels(
+  context: CommandContext,
+  version: string | undefined,
+  flags: ModelsFlags,
+): Promise<void> {
+  const broker = await openLog(context, flags);
+  try {
+    const places = await archiveOnce(context, broker, version === undefined ? [] : [version]);
+    if (flags.json) return print(JSON.stringify(places));
+    for (const place of places) print(`${place.version} is ${place.artifact}`);
+    if (version !== undefined && !places.some((place) => place.version === version)) {
+      throw new InvalidSettingError(`There is no version ${version} with a record of its own.`);
+    }
+    if (places.length === 0) print('every version is archived');
+  } finally {
+    await broker.close();
+  }
+}
+
+export function openLog(context: CommandContext, { dataDir }: ModelsFlags): Promise<Broker> {
+  return dataDir === undefined ? openKafka(context) : openEmbedded(context, dataDir);
+}
+
 export async function registryOf(
   context: CommandContext,
-  { dataDir }: ModelsFlags,
+  flags: ModelsFlags,
 ): Promise<ModelRegistry> {
-  const broker: Broker =
-    dataDir === undefined ? await openKafka(context) : await openEmbedded(context, dataDir);
+  const broker = await openLog(context, flags);
   try {
     const follower = await ModelFollower.open(broker);
     await follower.close();
@@ -120,6 +166,7 @@ function summary(model: Model, registry: ModelRegistry) {
   return {
     ...{ version, parent, origin, metric, k, dimensions: dims, points },
     aliases: registry.aliases(version),
+    artifact: registry.artifact(version)?.artifact ?? null,
     createdAt: new Date(createdAtMs).toISOString(),
   };
 }

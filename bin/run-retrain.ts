@@ -15,6 +15,7 @@ import {
 } from '../jobs/index.ts';
 import type { RetrainPhase } from '../schemas/index.ts';
 import type { Metrics } from '../support/index.ts';
+import { archiveOnce } from './archive-versions.ts';
 import type { CommandContext, SettingFlags } from './command-context.ts';
 import { requireTopics } from './deployment-topics.ts';
 import { exitCodes } from './exit-codes.ts';
@@ -67,6 +68,7 @@ export async function retrainOnce(
     const report = await (workers ? Promise.race([retraining, workers.failed]) : retraining);
     line.end(reportText(report));
     if (flags.json) process.stdout.write(`${JSON.stringify(report)}\n`);
+    await archiveOnce(context, broker);
   } finally {
     await workers?.stop();
     await broker.close();

@@ -3,6 +3,7 @@
 import type { Broker } from '../broker/index.ts';
 import { RetrainRunner } from '../jobs/index.ts';
 import { Metrics } from '../support/index.ts';
+import { startArchiving } from './archive-versions.ts';
 import type { CommandContext } from './command-context.ts';
 import { requireTopics } from './deployment-topics.ts';
 import type { ExitCode } from './exit-codes.ts';
@@ -10,11 +11,11 @@ import { openKafka } from './open-broker.ts';
 import { phaseOf, reportText, retrain } from './run-retrain.ts';
 import { aborted, type Shutdown } from './shutdown.ts';
 
-/** Started; of all that there are for an application one works, the others stand by. */
+/** Started; of all that there are for an application one works, the others stand by. It archives versions, too. */
 export async function retrainRunnerOf(
   context: CommandContext,
   { broker, metrics }: { readonly broker: Broker; readonly metrics: Metrics },
-): Promise<RetrainRunner> {
+): Promise<{ readonly stop: () => Promise<void> }> {
   const { settings, clock, logger } = context;
   const runner = new RetrainRunner({
     ...{ broker, clock, logger },
@@ -31,7 +32,13 @@ export async function retrainRunnerOf(
     },
   });
   await runner.start();
-  return runner;
+  const archiving = await startArchiving(context, broker, () => runner.isLeader);
+  return {
+    async stop() {
+      await archiving.stop();
+      await runner.stop();
+    },
+  };
 }
 
 export async function serveRetrains(
@@ -39,7 +46,7 @@ export async function serveRetrains(
   shutdown: Shutdown,
 ): Promise<ExitCode> {
   const broker = await openKafka(context);
-  let runner: RetrainRunner | undefined;
+  let runner: Awaited<ReturnType<typeof retrainRunnerOf>> | undefined;
   try {
     await requireTopics(context, broker);
     runner = await retrainRunnerOf(context, { broker, metrics: new Metrics() });

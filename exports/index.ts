@@ -3,4 +3,4 @@
 
 export { encodeOnnx } from './onnx.ts';
 export { encodePmml } from './pmml.ts';
-export { decodeSafetensors, encodeSafetensors } from './safetensors.ts';
+export { decodeSafetensors, decodeVersion, encodeSafetensors } from './safetensors.ts';

@@ -1,6 +1,6 @@
 // safetensors (https://huggingface.co/docs/safetensors): 8 bytes little-endian length, a JSON header that says where each array
-// lies, then the arrays, row-major little-endian. Ours holds the whole model in float64, so nothing is lost; what is
-// not an array stands in `__metadata__`.
+// lies, then the arrays, row-major little-endian. Ours holds the whole version, numbers in float64, so that it can be made a
+// version again, the same to the last bit; what is no array of numbers stands in `__metadata__`, as JSON under `model`.
 
 import type { Model } from '../schemas/index.ts';
 import { InvalidModelFileError } from '../support/index.ts';
@@ -18,11 +18,15 @@ const lengthBytes = 8;
 const float64Bytes = 8;
 
 export function encodeSafetensors(model: Model): Uint8Array {
-  const { k, dims, centroids, weights, sumSquares, mean, scale, reference, featureMeans } = model;
+  const { centroids, weights, sumSquares, distanceHistogram, ...others } = model;
+  const { mean, scale, reference, featureMeans, ...rest } = others;
+  const { k, dims } = rest;
+  const bins = distanceHistogram.length / k;
   const arrays = [
     { name: 'centroids', shape: [k, dims], data: centroids },
     { name: 'weights', shape: [k], data: weights },
     { name: 'sum_squares', shape: [k], data: sumSquares },
+    { name: 'distance_histogram', shape: [k, bins], data: distanceHistogram },
     { name: 'mean', shape: [dims], data: mean },
     { name: 'scale', shape: [dims], data: scale },
     { name: 'reference', shape: [k, dims], data: reference },
@@ -33,6 +37,7 @@ export function encodeSafetensors(model: Model): Uint8Array {
       ...provenance(model),
       clusterIds: JSON.stringify(model.clusterIds),
       features: JSON.stringify(featureNames(model)),
+      model: JSON.stringify(Object.fromEntries(Object.entries(rest).toSorted(byName))),
     },
   };
   let end = 0;
@@ -56,6 +61,39 @@ export function encodeSafetensors(model: Model): Uint8Array {
     }
   }
   return bytes;
+}
+
+const byName = ([a]: [string, unknown], [b]: [string, unknown]) => (a < b ? -1 : 1);
+
+const arrayNames = {
+  centroids: 'centroids',
+  weights: 'weights',
+  sumSquares: 'sum_squares',
+  distanceHistogram: 'distance_histogram',
+  mean: 'mean',
+  scale: 'scale',
+  reference: 'reference',
+  featureMeans: 'feature_means',
+} satisfies Partial<Record<keyof Model, string>>;
+
+/**
+ * The version that `encodeSafetensors` wrote.
+ * @throws InvalidModelFileError for another file, also for one of a release that did not write all of a version
+ */
+export function decodeVersion(bytes: Uint8Array): Model {
+  const { metadata, arrays } = decodeSafetensors(bytes);
+  const { model = '' } = metadata;
+  const lacks = Object.values(arrayNames).filter((name) => !arrays.has(name));
+  if (model === '') lacks.push('model');
+  if (lacks.length > 0) {
+    const text = `This safetensors file is no whole version: it lacks ${lacks.join(', ')}.`;
+    throw new InvalidModelFileError(text);
+  }
+  const columns = Object.entries(arrayNames).map(([field, name]) => [
+    field,
+    arrays.get(name)!.data,
+  ]);
+  return { ...JSON.parse(model), ...Object.fromEntries(columns) } as Model;
 }
 
 /**

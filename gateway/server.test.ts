@@ -343,6 +343,7 @@ describe('answers from the model', () => {
       offsets: { 0: { from: 0, to: 10 } },
       quality: { meanSquaredDistance: 1, imbalance: 1 },
       aliases: ['champion'],
+      artifact: null,
     };
     expect(models).toEqual([model]);
     for (const name of ['1.0.0', 'champion', 'current']) {

@@ -1,10 +1,13 @@
 // Coresets as artifacts: what each retrain makes of all it has seen, kept when the log has forgotten it. The ref names the newest.
+// Beside them, the parent that each retrain began with: an epoch, which the log soon has no more.
 
 import type { Coreset, Metric, OffsetRange } from '../clustering/index.ts';
 import {
   bytesOf,
   decodeColumnMessage,
+  decodeModel,
   encodeColumnMessage,
+  encodeModel,
   generationOf,
   type Model,
 } from '../schemas/index.ts';
@@ -28,11 +31,20 @@ export interface StoredCoreset {
   readonly features: readonly string[];
   /** Undefined in what a release before lineages has stored. */
   readonly lineage: Lineage | undefined;
+  /** The coreset it goes on from: a job that began with that one may not have published its version yet. */
+  readonly base?: string | undefined;
   /** Its name in the store. */
   readonly artifact: string;
 }
 
 const attemptsMax = 5;
+
+interface ParentRecord {
+  readonly type: 'parent';
+  readonly of: { readonly version: string; readonly createdAtMs: number };
+  /** As on `models`. */
+  readonly model: Uint8Array;
+}
 
 interface CoresetRecord extends Omit<StoredCoreset, 'artifact'> {
   readonly type: 'coreset';
@@ -77,6 +89,28 @@ export async function keepCoreset(
     if ((await artifacts.swapRef(ref, artifact, newest?.tag)) !== undefined) break;
   }
   return artifact;
+}
+
+/**
+ * The model that a retrain replaces, as it was when it began: with range, seed and coreset, all that its version can be made again
+ * from. Named for the version, so that no two have one between them. @returns its name in the store
+ */
+export function keepParent(
+  artifacts: ArtifactStore,
+  of: { readonly version: string; readonly createdAtMs: number },
+  parent: Model,
+): Promise<ArtifactName> {
+  const record: ParentRecord = { type: 'parent', of, model: encodeModel(parent) };
+  return artifacts.put(encodeColumnMessage(record));
+}
+
+/** @throws ArtifactCorruptedError; undefined when it is not there */
+export async function storedParent(
+  artifacts: ArtifactStore,
+  artifact: ArtifactName,
+): Promise<Model | undefined> {
+  const bytes = await artifacts.get(artifact);
+  return bytes && decodeModel(decodeColumnMessage<ParentRecord>(bytes).model);
 }
 
 /** The next retrain begins with none; the artifacts stay for those who verify what was made from them. */

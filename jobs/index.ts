@@ -1,7 +1,13 @@
 // Processes that meet the stream only at topics: retrain, on any number of machines, and the recommendation of K. Read retrain.ts,
 // then distributed/coordinator.ts and distributed/retrain-worker.ts.
 
-export { forgetCoresets, readCoreset, type StoredCoreset } from './coreset-archive.ts';
+export {
+  forgetCoresets,
+  readCoreset,
+  type StoredCoreset,
+  storedCoreset,
+  storedParent,
+} from './coreset-archive.ts';
 export { Coordinator, type CoordinatorOptions } from './distributed/coordinator.ts';
 export { coordinatorGroup, coordinatorId, JobLog } from './distributed/job-log.ts';
 export { RangeHolder, type ReplayedRows } from './distributed/range-holder.ts';
@@ -41,3 +47,13 @@ export {
   refuseWhileServed,
   retrainGroup,
 } from './retrain-runner.ts';
+export {
+  type ArchiveOptions,
+  type ArchivistOptions,
+  archivedVersion,
+  archiveVersions,
+  artifactsBehind,
+  isArchived,
+  keepArchived,
+  versionsToArchive,
+} from './version-archive.ts';

@@ -30,6 +30,7 @@ import { candidateOf } from './candidate.ts';
 import {
   joinedRanges,
   keepCoreset,
+  keepParent,
   lineageOf,
   readCoreset,
   type StoredCoreset,
@@ -357,19 +358,23 @@ async function release(
 ): Promise<Outcome> {
   const parent = decodeModel(plan.parent);
   const { ranges, base, createdAtMs, codeVersion, problem, requestedBy, reason } = plan;
-  const parameters = {
-    scaling: problem.scaling ? 'standard' : 'none',
-    ...(base !== undefined && { coreset: base.artifact }),
-  };
   await follower.catchUp();
   const version = nextVersion(parent, fit.weights.length, follower.registry);
-  const { seed } = problem;
-  const parts = { fit, parent, ranges, version, seed, createdAtMs, codeVersion, parameters };
-  const { model, idsKept } = candidateOf(parts);
   const exactPoints = fit.rows - (base?.n ?? 0);
   const summaryPoints = base?.points ?? 0;
   const points = exactPoints + summaryPoints;
   const coreset = await keep(options, parent, plan, fit, points);
+  const { artifacts } = options;
+  const kept = artifacts && (await keepParent(artifacts, { version, createdAtMs }, parent));
+  const parameters = {
+    scaling: problem.scaling ? 'standard' : 'none',
+    ...(base !== undefined && { coreset: base.artifact }),
+    ...(kept !== undefined && { parent: kept }),
+    ...(coreset !== null && { summary: coreset }),
+  };
+  const { seed } = problem;
+  const parts = { fit, parent, ranges, version, seed, createdAtMs, codeVersion, parameters };
+  const { model, idsKept } = candidateOf(parts);
   const { inertia, iterations, initialInertia: parentInertia = inertia } = fit;
   const shadow = plan.promote && plan.gate;
   const promoted = plan.promote && !shadow && inertia <= parentInertia;
@@ -395,6 +400,6 @@ async function keep(
   const { n, values, weights } = sample;
   const coreset = { dims, n, values, weights, ranges: seen, points, weight, level };
   return keepCoreset(artifacts, group, {
-    ...{ coreset, metric, features, lineage: lineageOf(parent) },
+    ...{ coreset, metric, features, lineage: lineageOf(parent), base: base?.artifact },
   });
 }

@@ -19,6 +19,7 @@ import {
   retrainTriggers,
   type ShadowComparison,
   type ShadowSummary,
+  type VersionArtifact,
 } from './messages.ts';
 import type { Model } from './model.ts';
 import { bytesOf, numbersIn } from './number-arrays.ts';
@@ -70,18 +71,38 @@ export function comparisonKey(decision: number): Uint8Array {
   return Buffer.from(`default/comparison-${decision}/0`);
 }
 
+/** The key on `models` of where a version lies outside of it. */
+export function artifactKey(version: string): Uint8Array {
+  return Buffer.from(`default/artifact-${version}/0`);
+}
+
 /** What a key of `models` stands for; undefined for a key that is none of ours. */
 export function modelRecordKind(
   key: Uint8Array | null,
-): { readonly kind: 'model' | 'decision' | 'comparison'; readonly name: string } | undefined {
+): { readonly kind: ModelRecordKind; readonly name: string } | undefined {
   const text = key === null ? '' : utf8(key);
-  const [, kind, number, version] = recordPattern.exec(text) ?? [];
+  const [, kind, number, archived, version] = recordPattern.exec(text) ?? [];
   if (version !== undefined) return { kind: 'model', name: version };
+  if (archived !== undefined) return { kind: 'artifact', name: archived };
   if (number === undefined) return undefined;
   return { kind: kind as 'decision' | 'comparison', name: number };
 }
 
-const recordPattern = /^default\/(?:(decision|comparison)-(\d+)|(current|\d+\.\d+\.\d+))\/0$/;
+export type ModelRecordKind = 'model' | 'decision' | 'comparison' | 'artifact';
+
+const recordPattern =
+  /^default\/(?:(decision|comparison)-(\d+)|artifact-(\d+\.\d+\.\d+)|(current|\d+\.\d+\.\d+))\/0$/;
+
+export function encodeVersionArtifact(archived: VersionArtifact): Uint8Array {
+  return toJson(archived);
+}
+
+export function decodeVersionArtifact(bytes: Uint8Array): VersionArtifact {
+  const archived = fromJson<VersionArtifact>('place of a version', bytes);
+  const { version, artifact, others } = archived;
+  if (version && /^sha256\/[0-9a-f]{64}$/.test(artifact) && Array.isArray(others)) return archived;
+  throw invalidMessage('The place of a version names no version, or no artifact.');
+}
 
 export function encodeModelDecision(decision: ModelDecision): Uint8Array {
   return toJson(decision);

@@ -9,6 +9,7 @@ export {
 } from './assignment-encoder.ts';
 export { type NativeCodec, nativeCodec } from './codec/native-codec.ts';
 export {
+  artifactKey,
   comparisonKey,
   decisionKey,
   decodeChallengerReport,
@@ -23,6 +24,7 @@ export {
   decodeRetrainState,
   decodeShadowComparison,
   decodeShadowSummary,
+  decodeVersionArtifact,
   encodeChallengerReport,
   encodeClusterEvent,
   encodeDrift,
@@ -35,6 +37,7 @@ export {
   encodeRetrainState,
   encodeShadowComparison,
   encodeShadowSummary,
+  encodeVersionArtifact,
   modelKey,
   modelRecordKind,
 } from './codecs.ts';
@@ -57,6 +60,7 @@ export type {
   RetrainTrigger,
   ShadowComparison,
   ShadowSummary,
+  VersionArtifact,
 } from './messages.ts';
 export {
   type ClusterLineage,

@@ -109,6 +109,20 @@ export interface ModelDecision {
   readonly deltaOffset: number;
 }
 
+/** Where a version lies outside of the log. Said once it lies there. */
+export interface VersionArtifact {
+  readonly version: string;
+  /** Of the record that it holds: a candidate that is promoted is recorded anew. */
+  readonly createdAtMs: number;
+  readonly deltaOffset: number;
+  /** "sha256/…", by its content: the version as safetensors. */
+  readonly artifact: string;
+  readonly bytes: number;
+  /** Artifacts that its making began with or left behind (its parent, coresets). */
+  readonly others: readonly string[];
+  readonly archivedAtMs: number;
+}
+
 /** What a task saw since its last commit, against one model version; windows downstream add these up. */
 export interface QualitySummary {
   readonly modelVersion: string;

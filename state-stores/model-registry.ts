@@ -1,5 +1,5 @@
 // The models topic as a table in memory: the current version, every version that was born (bootstrap, retrain, rollback) or
-// replaced, and every decision about which of them an alias points at.
+// replaced, where these lie outside of the log, and every decision about which of them an alias points at.
 // A batch decodes at most one current model, its last: epochs follow each other every few milliseconds. Born versions
 // are kept as bytes and decoded when somebody asks.
 
@@ -8,6 +8,7 @@ import {
   decodeModel,
   decodeModelDecision,
   decodeShadowComparison,
+  decodeVersionArtifact,
   type Model,
   type ModelAlias,
   type ModelDecision,
@@ -16,6 +17,7 @@ import {
   recordKey,
   recordValue,
   type ShadowComparison,
+  type VersionArtifact,
 } from '../schemas/index.ts';
 import { type Logger, silentLogger } from '../support/index.ts';
 import type { GlobalStore } from './state-store.ts';
@@ -50,6 +52,7 @@ export class ModelRegistry implements GlobalStore {
   readonly #versionsMax: number;
   readonly #listeners = new Set<ModelListener>();
   readonly #versions = new Map<string, Model | Uint8Array>();
+  readonly #artifacts = new Map<string, VersionArtifact>();
   readonly #decisions = new Map<number, ModelDecision>();
   /** The newest applied decision about each alias. */
   readonly #newest = new Map<ModelAlias, ModelDecision>();
@@ -73,6 +76,7 @@ export class ModelRegistry implements GlobalStore {
       changed = true;
       if (record.kind === 'comparison') this.#compare(recordValue(batch, row));
       else if (record.kind === 'decision') this.#note(record.name, recordValue(batch, row));
+      else if (record.kind === 'artifact') this.#place(record.name, recordValue(batch, row));
       else if (record.name === 'current') currentRow = row;
       else this.#keep(record.name, recordValue(batch, row));
     }
@@ -87,7 +91,11 @@ export class ModelRegistry implements GlobalStore {
   }
 
   get(version: string): Model | undefined {
-    if (this.#current?.version === version) return this.#current;
+    return this.#current?.version === version ? this.#current : this.kept(version);
+  }
+
+  /** By the record under its own name: one that is only current has none. */
+  kept(version: string): Model | undefined {
     const kept = this.#versions.get(version);
     if (!(kept instanceof Uint8Array)) return kept;
     const model = this.#decode(kept, version);
@@ -110,6 +118,21 @@ export class ModelRegistry implements GlobalStore {
   versions(): string[] {
     const current = this.#current === undefined ? [] : [this.#current.version];
     return [...new Set([...this.#versions.keys(), ...current])];
+  }
+
+  /** The names of those that have a record of their own. */
+  keptVersions(): string[] {
+    return [...this.#versions.keys()];
+  }
+
+  /** Where a version lies outside of the log; undefined while it is not archived. */
+  artifact(version: string): VersionArtifact | undefined {
+    return this.#artifacts.get(version);
+  }
+
+  /** Of versions whose record has gone, too. */
+  artifacts(): VersionArtifact[] {
+    return [...this.#artifacts.values()];
   }
 
   /** A version by its name, by an alias, or as "current". */
@@ -179,6 +202,13 @@ export class ModelRegistry implements GlobalStore {
     this.#newest.set(decision.alias, decision);
     if (decision.action === 'pin') this.#pinned = decision;
     if (decision.action === 'unpin') this.#pinned = undefined;
+  }
+
+  #place(version: string, value: Uint8Array | null): void {
+    const place =
+      value && this.#read(() => decodeVersionArtifact(value), `the place of ${version}`);
+    if (place) this.#artifacts.set(version, place);
+    if (value === null) this.#artifacts.delete(version);
   }
 
   #compare(value: Uint8Array | null): void {

@@ -45,6 +45,7 @@ ${example('meanstream models export current --format onnx --out model.onnx --set
       (await loaded()).exportModel(context(flags), version, flags),
     );
   addImport(models);
+  addArchive(models);
   addAliasCommands(models);
 }
 
@@ -71,6 +72,24 @@ ${example('meanstream models import model.npz --set bootstrap.servers=localhost:
       const { importModelFile } = await import('../run-import.ts');
       await importModelFile(context(flags), file, flags);
     });
+}
+
+function addArchive(models: Command): void {
+  common(models.command('archive [version]'))
+    .description(
+      'write versions to artifacts.location that are not there yet, or one of them again',
+    )
+    .option('--json', 'as JSON')
+    .addHelpText(
+      'after',
+      `
+\`dev\` and \`retrain --serve\` do it by themselves, \`retrain\` and \`models import\` when they are done. An artifact is a version as
+safetensors under the SHA-256 of its content; \`models show\` names it.
+${example('meanstream models archive 1.1.0 --set bootstrap.servers=localhost:9092')}`,
+    )
+    .action(async (version: string | undefined, flags: ModelsFlags) =>
+      (await loaded()).archiveModels(context(flags), version, flags),
+    );
 }
 
 /** What points are assigned with: who moved it when and why, and moving it. */

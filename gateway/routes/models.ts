@@ -8,15 +8,20 @@ import type { RecentView } from '../views/recent-view.ts';
 
 export function modelRoutes(models: ModelsView, events: RecentView<ClusterEvent>): Route[] {
   const { registry } = models;
+  /** "sha256/…", where the version is archived. */
+  const artifactOf = (version: string) => ({
+    artifact: registry.artifact(version)?.artifact ?? null,
+  });
   return [
     {
       method: 'GET',
       path: '/v1/models',
       handle: () =>
         json({
-          models: registry
-            .list()
-            .map((model) => modelSummary(model, registry.aliases(model.version))),
+          models: registry.list().map((model) => ({
+            ...modelSummary(model, registry.aliases(model.version)),
+            ...artifactOf(model.version),
+          })),
         }),
     },
     {
@@ -25,7 +30,8 @@ export function modelRoutes(models: ModelsView, events: RecentView<ClusterEvent>
       handle: ({ params }) => {
         const model = models.get(params.version!);
         if (model === undefined) throw missing(`model version ${params.version}`, '/v1/models');
-        return json(modelDetail(model, registry.aliases(model.version)));
+        const detail = modelDetail(model, registry.aliases(model.version));
+        return json({ ...detail, ...artifactOf(model.version) });
       },
     },
     {

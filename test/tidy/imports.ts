@@ -33,7 +33,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   processors: ['support', 'schemas', 'clustering', 'state-stores'],
   topology: ['support', 'schemas', 'processors', 'state-stores'],
   runtime: ['support', 'schemas', 'broker', 'state-stores', 'processors', 'topology'],
-  jobs: ['support', 'schemas', 'clustering', 'broker', 'state-stores'],
+  jobs: ['support', 'schemas', 'clustering', 'broker', 'state-stores', 'exports'],
   gateway: ['support', 'schemas', 'clustering', 'broker', 'state-stores'],
   verification: [
     'support',
@@ -41,6 +41,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'clustering',
     'broker',
     'state-stores',
+    'exports',
     'processors',
     'jobs',
   ],
