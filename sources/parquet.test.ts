@@ -1,9 +1,14 @@
 // testing/mixed.parquet is of pyarrow 26: 10 rows in groups of 4, snappy, dictionaries; columns id (text), x (FLOAT), tags (list),
 // y (DOUBLE, null in rows 1 and 7), level (FLOAT, two values), count (INT32).
+//
+// testing/pages-1.parquet and pages-2.parquet are too: 300 rows in groups of 200, 18 columns of numbers in pages of 64 rows, FLOAT and DOUBLE
+// in turns, some without nulls though they may have some, some with, some that may not; plain, by dictionary or with their bytes
+// split. The first has pages of version 1, snappy; the second of version 2, not compressed.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet';
 import { afterAll, expect, it } from 'vitest';
 import { openParquet } from './index.ts';
 
@@ -38,6 +43,23 @@ it('reads only the columns asked for, in that order', async () => {
   const { read } = await openParquet(mixed, ['level', 'x']);
   expect([...(await read(2))]).toEqual([0, 8.25, 1, 9.25]);
 });
+
+it.each(['pages-1', 'pages-2'])(
+  "reads %s to the numbers of hyparquet's own reader",
+  async (name) => {
+    const path = join(import.meta.dirname, `testing/${name}.parquet`);
+    const rows = await parquetReadObjects({ file: await asyncBufferFromFile(path) });
+    const { features, groupRows, read } = await openParquet(path);
+    expect(features).toHaveLength(18);
+    const values: number[] = [];
+    for (const group of groupRows.keys()) values.push(...(await read(group)));
+    const wanted = rows.flatMap((row) =>
+      features.map((name) => Math.fround(row[name] ?? Number.NaN)),
+    );
+    expect(values).toEqual(wanted);
+    expect(values.filter(Number.isNaN)).toHaveLength(30);
+  },
+);
 
 it.each(['tags', 'id', 'count', 'z'])(
   'says that column "%s" is no feature, and which are',

@@ -1,17 +1,13 @@
-// Parquet files whose feature columns are numbers, one column per feature, as row-major blocks: one row group at a time, one
-// column of it at a time. Memory is bounded by a row group of the chosen columns and one column of it besides.
+// Parquet files whose feature columns are numbers, one column per feature, as row-major blocks: one row group at a time, some columns
+// of it at a time. Memory is bounded by a row group of the chosen columns and 16 columns of it besides.
 //
 //     const file = await openParquet('points.parquet');
 //     for (let group = 0; group < file.groupRows.length; group++) use(await file.read(group));
 
-import {
-  type AsyncBuffer,
-  asyncBufferFromFile,
-  type FileMetaData,
-  parquetMetadataAsync,
-  parquetRead,
-} from 'hyparquet';
+import { type FileHandle, open } from 'node:fs/promises';
+import { asyncBufferFromFile, type FileMetaData, parquetMetadataAsync } from 'hyparquet';
 import { FatalError, InvalidSettingError } from '../support/index.ts';
+import { columnChunk, decodeColumn } from './parquet-column.ts';
 
 export interface ParquetFile {
   /** Columns that are read, in the order of a row's components. */
@@ -26,6 +22,9 @@ export interface ParquetFile {
   read(group: number, out?: Float32Array): Promise<Float32Array>;
 }
 
+/** 16 float32 are a cache line. */
+const stripColumns = 16;
+
 /**
  * @param features columns to read; when left out, all that are FLOAT or DOUBLE, in file order.
  * @throws InvalidSettingError when there is no such file or column.
@@ -34,7 +33,7 @@ export async function openParquet(
   path: string,
   features?: readonly string[],
 ): Promise<ParquetFile> {
-  const { file, metadata } = await opened(path);
+  const metadata = await metadataOf(path);
   const numeric = numericColumns(metadata);
   const columns = features ?? numeric;
   const odd = columns.filter((name) => !numeric.includes(name));
@@ -46,30 +45,38 @@ export async function openParquet(
     );
   }
   const groupRows = metadata.row_groups.map(({ num_rows }) => Number(num_rows));
+  const strip = new Strip();
   const read = async (group: number, out?: Float32Array): Promise<Float32Array> => {
     const rows = groupRows[group]!;
-    const first = groupRows.slice(0, group).reduce((sum, n) => sum + n, 0);
     const length = rows * columns.length;
     const values = out && out.length >= length ? out.subarray(0, length) : new Float32Array(length);
-    for (const [at, name] of columns.entries()) {
-      const column = { file, metadata, name, first, rows };
-      await readColumn(column, values, at, columns.length).catch((cause: unknown) => {
-        const why = cause instanceof Error ? cause.message : String(cause);
-        throw new FatalError(
-          `Column "${name}" of ${path} cannot be read in row group ${group}: ${why}.`,
-          { cause, path },
-        );
-      });
+    const file = await open(path);
+    try {
+      for (let at = 0; at < columns.length; at += stripColumns) {
+        const some = columns.slice(at, at + stripColumns);
+        strip.begin(rows);
+        for (const [i, name] of some.entries()) {
+          await readColumn(file, metadata, group, name, strip.column(i)).catch((cause: unknown) => {
+            const why = cause instanceof Error ? cause.message : String(cause);
+            throw new FatalError(
+              `Column "${name}" of ${path} cannot be read in row group ${group}: ${why}.`,
+              { cause, path },
+            );
+          });
+        }
+        strip.interleave(some.length, values, at, columns.length);
+      }
+    } finally {
+      await file.close();
     }
     return values;
   };
   return { features: columns, groupRows, read };
 }
 
-async function opened(path: string): Promise<{ file: AsyncBuffer; metadata: FileMetaData }> {
+async function metadataOf(path: string): Promise<FileMetaData> {
   try {
-    const file = await asyncBufferFromFile(path);
-    return { file, metadata: await parquetMetadataAsync(file) };
+    return await parquetMetadataAsync(await asyncBufferFromFile(path));
   } catch (cause) {
     throw new InvalidSettingError(
       `The file ${path} cannot be read as Parquet; give the path of a Parquet file.`,
@@ -97,43 +104,52 @@ function afterSubtree(schema: FileMetaData['schema'], at: number): number {
   return next;
 }
 
-interface ColumnOfGroup {
-  readonly file: AsyncBuffer;
-  readonly metadata: FileMetaData;
-  readonly name: string;
-  /** Of the row group, in the file. */
-  readonly first: number;
-  readonly rows: number;
+async function readColumn(
+  file: FileHandle,
+  metadata: FileMetaData,
+  group: number,
+  name: string,
+  out: Float32Array,
+): Promise<void> {
+  const chunk = columnChunk(metadata, group, name);
+  const bytes = new Uint8Array(chunk.length);
+  const { bytesRead } = await file.read(bytes, 0, chunk.length, chunk.offset);
+  decodeColumn(chunk, bytes.subarray(0, bytesRead), out);
 }
 
-async function readColumn(
-  { file, metadata, name, first, rows }: ColumnOfGroup,
-  values: Float32Array,
+/** Some columns side by side: decoded as they lie in the file, then written into rows a cache line at a time. */
+class Strip {
+  #rows = 0;
+  /** A column's rows and a cache line more: columns of a power of two rows would all lie in the same lines of the cache. */
+  #stride = 0;
+  #values = new Float32Array(0);
+
+  begin(rows: number): void {
+    this.#rows = rows;
+    this.#stride = rows + stripColumns;
+    const length = stripColumns * this.#stride;
+    if (this.#values.length < length) this.#values = new Float32Array(length);
+  }
+
+  column(i: number): Float32Array {
+    return this.#values.subarray(i * this.#stride, i * this.#stride + this.#rows);
+  }
+
+  interleave(count: number, out: Float32Array, at: number, dims: number): void {
+    interleave(this.#values, this.#stride, this.#rows, count, out, at, dims);
+  }
+}
+
+function interleave(
+  columns: Float32Array,
+  stride: number,
+  rows: number,
+  count: number,
+  out: Float32Array,
   at: number,
   dims: number,
-): Promise<void> {
-  let read = 0;
-  await parquetRead({
-    ...{ file, metadata, columns: [name], rowStart: first, rowEnd: first + rows },
-    onPage: ({ columnData, rowStart }) => {
-      scatter(columnData as ArrayLike<number | null>, values, (rowStart - first) * dims + at, dims);
-      read += columnData.length;
-    },
-  });
-  if (read !== rows) throw new Error(`it has ${read} of ${rows} values`);
-}
-
-function scatter(
-  column: ArrayLike<number | null>,
-  values: Float32Array,
-  from: number,
-  dims: number,
 ): void {
-  // Typed arrays apart from lists with nulls: each loop then sees one kind of array.
-  if (column instanceof Float32Array) {
-    for (let i = 0, to = from; i < column.length; i++, to += dims) values[to] = column[i]!;
-    return;
+  for (let row = 0, to = at; row < rows; row++, to += dims) {
+    for (let i = 0, from = row; i < count; i++, from += stride) out[to + i] = columns[from]!;
   }
-  for (let i = 0, to = from; i < column.length; i++, to += dims)
-    values[to] = column[i] ?? Number.NaN;
 }
