@@ -2,7 +2,6 @@
 // what it left open, which may take until its transaction is aborted.
 
 import { FatalError, RetriableError } from '../../support/index.ts';
-import type { Connections } from './connections.ts';
 import {
   check,
   concurrentTransactions,
@@ -14,9 +13,10 @@ import {
 } from './kafka-errors.ts';
 import { ProducerSession } from './producer-session.ts';
 import { retrying } from './retry.ts';
+import type { WriterConnections } from './writer-connections.ts';
 
 export interface InitOptions {
-  readonly connections: Connections;
+  readonly connections: WriterConnections;
   readonly lane: string;
   readonly transactionalId: string | null;
   readonly transactionTimeoutMs: number;

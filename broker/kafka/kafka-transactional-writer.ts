@@ -29,7 +29,6 @@ import {
 import type { AppendedAt, TopicPartition, Transaction, TransactionalWriter } from '../broker.ts';
 import { BatchMemory } from './batch-memory.ts';
 import { byTopic, nameOf } from './by-topic.ts';
-import type { Connections } from './connections.ts';
 import { type InitOptions, initProducer } from './init-producer.ts';
 import {
   check,
@@ -43,12 +42,12 @@ import {
   refusalType,
   tooLarge,
 } from './kafka-errors.ts';
-import type { KafkaNode } from './kafkajs-internals.ts';
 import type { ProducerSession } from './producer-session.ts';
 import { retrying } from './retry.ts';
 import { appendedAt, ProduceFailed, sendBatches } from './send-batches.ts';
 import { type SignedBatch, signBatches } from './sign-batches.ts';
 import type { TopicLimits } from './topic-limits.ts';
+import type { RequestNode, WriterConnections } from './writer-connections.ts';
 
 export interface TransactionalOptions extends InitOptions {
   readonly transactionalId: string;
@@ -68,7 +67,7 @@ const noMembers: Members = { partitions: new Map(), group: undefined };
 
 export class KafkaTransactionalWriter implements TransactionalWriter {
   readonly transactionalId: string;
-  readonly #connections: Connections;
+  readonly #connections: WriterConnections;
   readonly #limits: TopicLimits;
   readonly #lane: string;
   readonly #session: ProducerSession;
@@ -273,7 +272,7 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
     kind: 'transaction' | 'group',
     key: string,
     deadlineMs: number,
-    request: (node: KafkaNode) => Promise<void>,
+    request: (node: RequestNode) => Promise<void>,
   ): Promise<void> {
     const { clock } = this.#connections;
     const again = (error: unknown) => {

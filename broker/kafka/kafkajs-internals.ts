@@ -336,7 +336,7 @@ interface Member {
 }
 
 /** kafkajs's request arguments and decoded answers, as far as we use them. */
-interface Calls {
+export interface Calls {
   Metadata: {
     args: { topics: readonly string[]; allowAutoTopicCreation: boolean };
     answer: MetadataAnswer;

@@ -3,14 +3,15 @@
 
 import type { Append, AppendedAt } from '../broker.ts';
 import { nameOf } from './by-topic.ts';
-import { type Connections, rawVersions } from './connections.ts';
+import { rawVersions } from './connections.ts';
 import { isRefusal, KafkaRefusal, leaderMoved, unclearProduce } from './kafka-errors.ts';
 import { decodeProduce, encodeProduce } from './produce-request.ts';
 import type { ProducerSession } from './producer-session.ts';
 import { roundsOf, type SignedBatch } from './sign-batches.ts';
+import type { WriterConnections } from './writer-connections.ts';
 
 export interface SendOptions {
-  readonly connections: Connections;
+  readonly connections: WriterConnections;
   readonly lane: string;
   readonly session: ProducerSession;
   /** On the monotonic clock: no new attempt after it. */

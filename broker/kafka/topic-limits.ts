@@ -1,17 +1,17 @@
 // The largest batch each topic takes, asked once per topic and again after Kafka has called a batch too large.
 
-import type { Connections } from './connections.ts';
 import { check, isForbidden } from './kafka-errors.ts';
+import type { WriterConnections } from './writer-connections.ts';
 
 const topicResource = 2;
 /** Kafka's own default of max.message.bytes, for topics whose settings we may not see. */
 const batchBytesDefault = 1_048_588;
 
 export class TopicLimits {
-  readonly #connections: Connections;
+  readonly #connections: WriterConnections;
   readonly #bytesMax = new Map<string, number>();
 
-  constructor(connections: Connections) {
+  constructor(connections: WriterConnections) {
     this.#connections = connections;
   }
 

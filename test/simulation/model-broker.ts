@@ -1,6 +1,5 @@
 // The Broker contract over the model: what one process does with its requests and with what it hears, by the rules of the
-// Kafka adapter. A definite refusal ends in an abort, no answer in CommitOutcomeUnknownError, a fenced epoch in
-// TaskMigratedError; a writer that failed is not used again.
+// Kafka adapter. Transactions are written by the adapter's own writer.
 
 import type {
   Append,
@@ -13,35 +12,34 @@ import type {
   PartitionReader,
   TopicDescription,
   TopicPartition,
-  Transaction,
   TransactionalWriter,
   Writer,
 } from '../../broker/index.ts';
+import { KafkaTransactionalWriter } from '../../broker/kafka/kafka-transactional-writer.ts';
+import { TopicLimits } from '../../broker/kafka/topic-limits.ts';
 import type { TopicSpec } from '../../schemas/index.ts';
-import {
-  CommitOutcomeUnknownError,
-  MeanstreamError,
-  RecordTooLargeError,
-  RefusedError,
-  RetriableError,
-  TaskMigratedError,
-} from '../../support/index.ts';
+import { MeanstreamError, RefusedError, RetriableError } from '../../support/index.ts';
 import { UnknownMemberError } from './group-model.ts';
 import type { ModelCluster } from './model-cluster.ts';
-import { FencedError, type Producer } from './model-partition.ts';
+import { ModelConnections } from './model-connections.ts';
 import { ModelReader } from './model-reader.ts';
-import { type CallOptions, NoAnswerError } from './network.ts';
+import type { CallOptions } from './network.ts';
 import { UnstableError } from './offset-table.ts';
 import type { SimulatedProcess } from './simulated-process.ts';
 import { ConcurrentError } from './transaction-coordinator.ts';
 
 const retryMs = 5;
 const patienceMs = 2_000;
+/** The coordinator's own limit for a transaction. */
+const transactionTimeoutMs = 3_000;
 
 export class ModelBroker implements Broker {
   readonly kind = 'kafka';
   readonly #cluster: ModelCluster;
   readonly #process: SimulatedProcess;
+  readonly #connections: ModelConnections;
+  readonly #limits: TopicLimits;
+  readonly #writers = new Set<TransactionalWriter>();
   readonly #closing = new AbortController();
   /** Rejects when this broker closes: that is the end of every read. */
   readonly #closed: Promise<never>;
@@ -49,6 +47,8 @@ export class ModelBroker implements Broker {
   constructor(cluster: ModelCluster, process: SimulatedProcess) {
     this.#cluster = cluster;
     this.#process = process;
+    this.#connections = new ModelConnections(cluster, process);
+    this.#limits = new TopicLimits(this.#connections);
     this.#closed = new Promise((_, reject) => {
       const closed = () => reject(new RetriableError('The broker is closed.'));
       this.#closing.signal.addEventListener('abort', closed);
@@ -115,11 +115,12 @@ export class ModelBroker implements Broker {
   }
 
   async openTransactionalWriter(transactionalId: string): Promise<TransactionalWriter> {
-    const { transactions } = this.#cluster;
-    const producer = await this.#ask({ what: `init ${transactionalId}` }, () =>
-      transactions.init(transactionalId),
-    );
-    return this.#writerOf(transactionalId, producer);
+    const writer = await KafkaTransactionalWriter.open({
+      ...{ connections: this.#connections, limits: this.#limits, lane: 'transactions' },
+      ...{ transactionalId, transactionTimeoutMs },
+    });
+    this.#writers.add(writer);
+    return writer;
   }
 
   async joinGroup(options: JoinOptions): Promise<GroupMember> {
@@ -180,118 +181,9 @@ export class ModelBroker implements Broker {
   }
 
   async close(): Promise<void> {
+    this.#connections.closed = true;
+    for (const writer of this.#writers) void writer.close();
     this.#closing.abort();
-  }
-
-  #writerOf(transactionalId: string, producer: Producer): TransactionalWriter {
-    let isOver = false;
-    const sequences = new Map<string, number>();
-    const commit = async (transaction: Transaction): Promise<AppendedAt[]> => {
-      if (isOver) throw new RetriableError(`The writer ${transactionalId} is over.`);
-      isOver = true;
-      try {
-        const appended = await this.#commit(transactionalId, producer, transaction, sequences);
-        isOver = false;
-        return appended;
-      } catch (error) {
-        isOver = !(error instanceof RecordTooLargeError);
-        throw error;
-      }
-    };
-    const close = async () => {
-      isOver = true;
-    };
-    return { transactionalId, commit, close };
-  }
-
-  async #commit(
-    id: string,
-    producer: Producer,
-    { appends, group, offsets }: Transaction,
-    sequences: Map<string, number>,
-  ): Promise<AppendedAt[]> {
-    for (const append of appends) this.#cluster.partition(append).check(append.records);
-    let appended: AppendedAt[];
-    try {
-      const [produced] = await settled([
-        this.#produceAll(id, producer, appends, sequences),
-        this.#moveOffsets(id, producer, group, offsets),
-      ]);
-      appended = produced;
-    } catch (error) {
-      if (!isUnclear(error) && !(error instanceof FencedError)) await this.#abort(id, producer);
-      throw failureOf(id, error);
-    }
-    try {
-      await this.#end(id, producer, true);
-    } catch (error) {
-      throw error instanceof FencedError ? failureOf(id, error) : unknown(id, error);
-    }
-    return appended;
-  }
-
-  async #produceAll(
-    id: string,
-    producer: Producer,
-    appends: readonly Append[],
-    sequences: Map<string, number>,
-  ): Promise<AppendedAt[]> {
-    const at: AppendedAt[] = [];
-    for (const { topic, partition, records } of appends) {
-      if (records.n === 0) {
-        at.push({ topic, partition, baseOffset: -1 });
-        continue;
-      }
-      const name = `${topic}-${partition}`;
-      await this.#add(id, producer, `add ${name}`, () =>
-        this.#cluster.partition({ topic, partition }),
-      );
-      const sequence = sequences.get(name) ?? 0;
-      sequences.set(name, sequence + records.n);
-      const copy = structuredClone({ ...records, headers: new Map(records.headers) });
-      const baseOffset = await this.#call({ what: `${id} produce ${name}`, mayDouble: true }, () =>
-        this.#cluster.produce({ topic, partition }, copy, producer, sequence),
-      );
-      at.push({ topic, partition, baseOffset });
-    }
-    return at;
-  }
-
-  async #moveOffsets(
-    id: string,
-    producer: Producer,
-    group: string,
-    offsets: readonly CommittedOffset[],
-  ): Promise<void> {
-    if (offsets.length === 0) return;
-    const table = this.#cluster.table(group);
-    await this.#add(id, producer, `add offsets`, () => table);
-    await this.#call({ what: `${id} offsets` }, () => table.add(producer, offsets));
-  }
-
-  #add(
-    id: string,
-    producer: Producer,
-    what: string,
-    target: () => Parameters<ModelCluster['transactions']['add']>[2],
-  ): Promise<void> {
-    return this.#patiently(() =>
-      this.#call({ what: `${id} ${what}`, mayDouble: true }, () =>
-        this.#cluster.transactions.add(id, producer, target()),
-      ),
-    );
-  }
-
-  #end(id: string, producer: Producer, isCommit: boolean): Promise<void> {
-    return this.#patiently(() =>
-      this.#call({ what: `${id} end` }, () =>
-        this.#cluster.transactions.end(id, producer, isCommit),
-      ),
-    );
-  }
-
-  async #abort(id: string, producer: Producer): Promise<void> {
-    await this.#end(id, producer, false).catch(() => {});
   }
 
   /** For requests that change nothing, or that are asked again by whoever called. */
@@ -322,29 +214,4 @@ export class ModelBroker implements Broker {
   #call<T>(options: CallOptions, handle: () => T | Promise<T>): Promise<T> {
     return this.#cluster.network.call(this.#process, options, handle);
   }
-}
-
-/** Both are waited for: what is under way must not be forgotten when the other fails. */
-async function settled<A, B>([a, b]: readonly [Promise<A>, Promise<B>]): Promise<[A, B]> {
-  const [first, second] = await Promise.allSettled([a, b]);
-  if (first.status === 'rejected') throw first.reason;
-  if (second.status === 'rejected') throw second.reason;
-  return [first.value, second.value];
-}
-
-function isUnclear(error: unknown): boolean {
-  return error instanceof NoAnswerError;
-}
-
-function failureOf(id: string, error: unknown): Error {
-  if (error instanceof MeanstreamError) return error;
-  if (error instanceof FencedError) {
-    return new TaskMigratedError(`${id} has another writer now.`, { cause: error });
-  }
-  if (isUnclear(error)) return unknown(id, error);
-  return new RetriableError(`The commit of ${id} was refused: ${String(error)}.`, { cause: error });
-}
-
-function unknown(id: string, cause: unknown): Error {
-  return new CommitOutcomeUnknownError(`Nobody knows whether ${id} has committed.`, { cause });
 }

@@ -53,7 +53,7 @@ export class ModelPartition {
   logStart = 0;
   end = 0;
   highWatermark = 0;
-  readonly #bytesMax: number;
+  readonly bytesMax: number;
   readonly #producers = new Map<number, ProducerState>();
   readonly #open = new Map<number, number>();
   #waiting: (() => void)[] = [];
@@ -61,7 +61,7 @@ export class ModelPartition {
   constructor(topic: string, partition: number, bytesMax: number) {
     this.topic = topic;
     this.partition = partition;
-    this.#bytesMax = bytesMax;
+    this.bytesMax = bytesMax;
   }
 
   get lastStable(): number {
@@ -77,9 +77,9 @@ export class ModelPartition {
     for (let row = 0; row < records.n; row++) {
       const bytes =
         (recordKey(records, row)?.length ?? 0) + (recordValue(records, row)?.length ?? 0);
-      if (bytes > this.#bytesMax) {
+      if (bytes > this.bytesMax) {
         throw new RecordTooLargeError(
-          `${bytes} bytes for ${this.topic} are over ${this.#bytesMax}.`,
+          `${bytes} bytes for ${this.topic} are over ${this.bytesMax}.`,
         );
       }
     }
@@ -125,12 +125,11 @@ export class ModelPartition {
     if (transaction !== undefined) transaction.isDecided = true;
   }
 
-  /** The end of a transaction; from here older epochs of its producer are fenced. */
+  /** The end of a transaction, also of one without records here; from here older epochs of its producer are fenced. */
   mark(producer: Producer, isCommit: boolean): void {
     const state = this.#stateOf(producer);
-    if (state.transaction === undefined) return;
-    state.transaction.outcome = isCommit ? 'committed' : 'aborted';
-    const { transaction } = state;
+    const transaction = state.transaction ?? null;
+    if (transaction !== null) transaction.outcome = isCommit ? 'committed' : 'aborted';
     state.transaction = undefined;
     const offset = this.end++;
     const nothing = { key: null, value: null, headers: [], timestamp: -1 };

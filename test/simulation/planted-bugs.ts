@@ -15,6 +15,7 @@ const commit = 'runtime/commit.ts';
 const task = 'runtime/task.ts';
 const changelog = 'state-stores/changelog.ts';
 const stores = 'runtime/task-stores.ts';
+const writer = 'broker/kafka/kafka-transactional-writer.ts';
 
 const bug = (name: string, file: string, seed: number, ...pairs: [string, string][]) => ({
   ...{ name, file, seed },
@@ -118,4 +119,21 @@ export const plantedBugs: readonly PlantedBug[] = [
     'this.#runners.has(taskId) || this.#leaving.has(taskId)',
     'this.#runners.has(taskId)',
   ]),
+  bug('what was begun for one transaction counts as begun for the next', writer, 1, [
+    '    this.#begun = undefined;\n',
+    '',
+  ]),
+  bug('a transaction is gone on with whose beginning has failed', writer, 1, [
+    'await this.#begun?.told;',
+    'await this.#begun?.told.catch(() => {});',
+  ]),
+  bug(
+    'a commit without an answer is asked for again, and may meet what was begun since',
+    writer,
+    1,
+    [
+      'if (!isRefusal(error, coordinatorMoved)) return false;',
+      'if (!isRefusal(error, coordinatorMoved)) return !(error instanceof KafkaRefusal);',
+    ],
+  ),
 ];

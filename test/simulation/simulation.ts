@@ -39,6 +39,8 @@ const chaosMs = 5_000;
 const finishMsMax = 60_000;
 const dayMs = 25 * 3_600_000;
 const sessionTimeoutMs = 900;
+/** Some who are paused have lost their membership when they go on, some also the transaction that was open. */
+const pauseMsMax = 5 * sessionTimeoutMs;
 const metrics = new Metrics();
 
 export async function simulate(seed: number, workload: Workload): Promise<SimulationResult> {
@@ -273,7 +275,7 @@ class Simulation {
       this.#count('pause');
       this.#note(`${name} is paused`);
       process.pause();
-      this.#scheduler.after(this.#random.below(3 * sessionTimeoutMs), () => {
+      this.#scheduler.after(this.#random.below(pauseMsMax), () => {
         this.#note(`${name} goes on`);
         process.resume();
       });
