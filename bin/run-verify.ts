@@ -32,6 +32,7 @@ export async function verifyOnce(
       broker,
       version,
       artifacts,
+      application: settings['application.id'],
       decoder: () => pointDecoder(settings),
       first: firstModelOf(settings),
       onProgress: ({ deltas, of, version: at }) =>
@@ -42,12 +43,18 @@ export async function verifyOnce(
     await broker.close();
   }
   line.end(reportText(report));
+  for (const { version: of, why } of report.notRecomputed) {
+    process.stderr.write(`${of} was not recomputed: ${why}\n`);
+  }
   if (json) process.stdout.write(`${JSON.stringify(report)}\n`);
   else for (const finding of report.findings) process.stdout.write(`${findingText(finding)}\n`);
   if (report.findings.length === 0) return;
   const [first] = report.findings;
+  const { of, where, remedy } = first!;
   throw checkFailedError(
-    `${first!.of} is not what the log gives: ${first!.where}. Roll back to a version before it, and look who wrote to the topics.`,
+    remedy === undefined
+      ? `${of} is not what the log gives: ${where}. Roll back to a version before it, and look who wrote to the topics.`
+      : `${of}: ${where} is not what was kept. ${remedy}`,
     { findings: report.findings.length },
   );
 }
@@ -69,9 +76,14 @@ function reportText(report: VerifyReport): string {
   const births = birthsRecomputed.join(', ');
   const found = report.findings.length;
   const verdict = found === 0 ? 'equal, bit for bit' : `${found} differences`;
-  return `${thousands(versionsCompared)} versions in ${thousands(recordsCompared)} records (generations ${births}) from ${thousands(deltasRecomputed)} deltas of ${thousands(report.pointsReplayed)} points: ${verdict}`;
+  const artifacts = `, ${thousands(report.artifactsRead)} artifacts read`;
+  if (report.notRecomputed.length > 0) {
+    return `the log has lost its beginning; ${births || 'nothing'} made again from range, parent and coreset${artifacts}: ${verdict}`;
+  }
+  return `${thousands(versionsCompared)} versions in ${thousands(recordsCompared)} records (generations ${births}) from ${thousands(deltasRecomputed)} deltas of ${thousands(report.pointsReplayed)} points${artifacts}: ${verdict}`;
 }
 
-function findingText({ of, where, recorded, recomputed }: Finding): string {
+function findingText({ of, where, recorded, recomputed, remedy }: Finding): string {
+  if (remedy !== undefined) return `${of}: ${where} should be ${recorded}, but ${recomputed}`;
   return `${of}: ${where} is ${recorded}, recomputed ${recomputed}`;
 }

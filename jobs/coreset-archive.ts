@@ -60,8 +60,16 @@ export async function readCoreset(
   artifacts: ArtifactStore,
   application: string,
 ): Promise<StoredCoreset | undefined> {
-  const newest = await artifacts.readRef(refOf(application));
-  return newest && storedCoreset(artifacts, newest.artifact);
+  const newest = await newestCoreset(artifacts, application);
+  return newest && storedCoreset(artifacts, newest);
+}
+
+/** The name of the newest one, unread. @throws ArtifactCorruptedError for a ref that names none */
+export async function newestCoreset(
+  artifacts: ArtifactStore,
+  application: string,
+): Promise<ArtifactName | undefined> {
+  return (await artifacts.readRef(refOf(application)))?.artifact;
 }
 
 /** One by its name. */

@@ -3,6 +3,7 @@
 
 export {
   forgetCoresets,
+  newestCoreset,
   readCoreset,
   type StoredCoreset,
   storedCoreset,

@@ -1,12 +1,14 @@
 // `meanstream verify` on what a run left behind: three kills with -9, retrains, a rollback and a pin in it. Then on a copy of the
 // same log with one bit turned over.
-import { mkdtemp, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   decodeLearningMessage,
   decodeModel,
+  decodeVersionArtifact,
   encodeLearningMessage,
   encodeModel,
   modelRecordKind,
@@ -132,6 +134,7 @@ async function withChanged(
   await broker.createTopics(
     topicSpecs({ partitions, replicationFactor: 1, pointsRetentionMs: -1 }),
   );
+  await cp(join(dataDir, 'artifacts'), join(dir, 'artifacts'), { recursive: true });
   const writer = await broker.openWriter();
   const victim = log[topic].findLast(wanted);
   expect(victim).toBeDefined();
@@ -170,6 +173,7 @@ describe('verify', () => {
     expect(report.birthsRecomputed.length).toBeGreaterThanOrEqual(3);
     const recorded = log.models.filter(({ key }) => modelRecordKind(key)?.kind === 'model');
     expect(report.recordsCompared).toBe(recorded.length);
+    expect(report.artifactsRead).toBeGreaterThanOrEqual(4);
     expect(report.deltasRecomputed).toBe(
       log.centroidDeltas.filter(({ value }) => decodeLearningMessage(value!).kind === 'delta')
         .length,
@@ -183,11 +187,38 @@ describe('verify', () => {
     expect((await verify(dataDir, '9.9.9')).stderr).toMatch(/There is no version 9\.9\.9/);
   }, 60_000);
 
+  it('finds one bit turned over in the file of a version, and of a coreset, and names both', async () => {
+    const places = log.models.flatMap(({ key, value }) =>
+      modelRecordKind(key)?.kind === 'artifact' ? [decodeVersionArtifact(value!)] : [],
+    );
+    const { artifact, others } = places.findLast(({ version }) => version === '1.1.0')!;
+    const [parent, summary] = others;
+    expect(parent).not.toBe(summary);
+    for (const [broken, ...names] of [
+      [artifact, /^version 1\.1\.0: artifact sha256\S+ .*`meanstream models archive 1\.1\.0`/],
+      [summary!, /: the coreset it left: artifact sha256\S+ .*`meanstream retrain --history log`/],
+    ] as const) {
+      const file = join(dataDir, 'artifacts', 'blobs', broken);
+      expect(existsSync(file)).toBe(true);
+      const sound = await readFile(file);
+      const changed = Buffer.from(sound);
+      changed[Math.floor(changed.length / 2)]! ^= 1;
+      await writeFile(file, changed);
+      const { code, report, stderr } = await verify(dataDir, '1.1.0');
+      await writeFile(file, sound);
+      expect(code).toBe(4);
+      expect(report.findings).toMatchObject([{ where: expect.stringContaining(broken) }]);
+      for (const name of names) expect(stderr.slice(stderr.indexOf('version 1.1.0'))).toMatch(name);
+    }
+  }, 120_000);
+
   it('finds one bit turned over in a record of models, and names the place', async () => {
     const dir = await withChanged(
       'models',
-      ({ key, value }) =>
-        modelRecordKind(key)?.name === '1.1.0' && decodeModel(value!).deltaOffset >= 0,
+      ({ key, value }) => {
+        const { kind, name } = modelRecordKind(key) ?? {};
+        return kind === 'model' && name === '1.1.0' && decodeModel(value!).deltaOffset >= 0;
+      },
       (value) => {
         const model = decodeModel(value);
         return encodeModel({ ...model, centroids: turnedOver(model.centroids, 9) });
@@ -196,6 +227,11 @@ describe('verify', () => {
     const { code, report } = await verify(dir, '1.1.0');
     expect(code).toBe(4);
     expect(report.findings).toMatchObject([
+      {
+        of: 'version 1.1.0',
+        where: expect.stringMatching(/^artifact sha256.*, centroids of c\d+, coordinate 1$/),
+        remedy: expect.stringContaining('the record on models is what has changed'),
+      },
       { of: 'version 1.1.0', where: expect.stringMatching(/^centroids of c\d+, coordinate 1$/) },
     ]);
   }, 120_000);

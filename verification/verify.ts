@@ -10,13 +10,12 @@
 
 import type { Broker } from '../broker/index.ts';
 import { Assigner, chooseKernels, DeltaAccumulator } from '../clustering/index.ts';
-import { type DecodePoints, type Fit, refit } from '../jobs/index.ts';
+import { refit } from '../jobs/index.ts';
 import {
   FoldState,
   foldDelta,
   modelOf,
   SampleBuffer,
-  type SeedOptions,
   seedFirst,
   takeUpCandidate,
   takeUpFormer,
@@ -36,55 +35,21 @@ import {
   recordValue,
   topics,
 } from '../schemas/index.ts';
-import { type ArtifactStore, type KeyValueStore, ModelRegistry } from '../state-stores/index.ts';
+import { ModelRegistry } from '../state-stores/index.ts';
 import { InvalidRecordError, InvalidSettingError } from '../support/index.ts';
+import { checkArtifacts } from './check-artifacts.ts';
 import { differences, type Shape } from './differences.ts';
+import { emptyStore } from './empty-store.ts';
 import { LogWalk } from './log-walk.ts';
 import { PointCursor } from './point-cursor.ts';
-
-export interface VerifyOptions {
-  readonly broker: Broker;
-  /** Stop once this version is compared; without one, verify all that the log holds. */
-  readonly version?: string | undefined;
-  /** As the processors decode; one for each partition. */
-  readonly decoder: () => DecodePoints;
-  /** What the first model was made with: the settings of the deployment. */
-  readonly first: SeedOptions & { readonly dimensions: number };
-  readonly fit?: Fit | undefined;
-  /** Where the coresets are that retrains began with, if any did. */
-  readonly artifacts?: ArtifactStore | undefined;
-  readonly onProgress?: (progress: VerifyProgress) => void;
-}
-
-export interface VerifyProgress {
-  readonly deltas: number;
-  readonly of: number;
-  readonly version: string | undefined;
-}
-
-export interface Finding {
-  /** "version 1.0.4" or "the delta of partition 0, offsets 17 to 40, against 1.0.3" */
-  readonly of: string;
-  readonly where: string;
-  readonly recorded: string;
-  readonly recomputed: string;
-}
-
-export interface VerifyReport {
-  /** At most 100; none when everything is equal. */
-  readonly findings: readonly Finding[];
-  /** Records of versions that were compared, epochs included, and how many versions they are of. */
-  readonly recordsCompared: number;
-  readonly versionsCompared: number;
-  readonly birthsRecomputed: readonly string[];
-  readonly deltasRecomputed: number;
-  readonly pointsReplayed: number;
-}
+import { lostBeginning, verifyAlone } from './verify-alone.ts';
+import type { Finding, VerifyOptions, VerifyReport } from './verify-report.ts';
 
 const findingsMax = 100;
 const byFeature = ['mean', 'scale', 'featureMeans'];
 
 /**
+ * Where the log has lost its beginning, retrained versions are made again one by one (verify-alone.ts), and nothing else can be.
  * @throws InvalidSettingError when the version is not there, or retention has deleted what it was made from
  */
 export async function verifyVersions(options: VerifyOptions): Promise<VerifyReport> {
@@ -95,7 +60,19 @@ export async function verifyVersions(options: VerifyOptions): Promise<VerifyRepo
       `There is no version ${version} on the topic ${topics.models}; \`meanstream models list\` shows what there is.`,
     );
   }
-  const verification = new Verification(options, registry);
+  const artifacts = await checkArtifacts(options, registry);
+  const checked = { artifactsRead: artifacts.read, notRecomputed: [] };
+  const lost = await lostBeginning(options.broker);
+  const report =
+    lost === undefined
+      ? { ...checked, ...(await walk(options, registry, artifacts.broken)) }
+      : { ...checked, ...(await verifyAlone(options, registry, { lost, ...artifacts })) };
+  const findings = [...artifacts.findings, ...report.findings].slice(0, findingsMax);
+  return { ...report, findings };
+}
+
+async function walk(options: VerifyOptions, registry: ModelRegistry, broken: ReadonlySet<string>) {
+  const verification = new Verification(options, registry, broken);
   try {
     return await verification.run();
   } finally {
@@ -106,6 +83,8 @@ export async function verifyVersions(options: VerifyOptions): Promise<VerifyRepo
 class Verification {
   readonly #options: VerifyOptions;
   readonly #registry: ModelRegistry;
+  /** Artifacts that cannot be read: what began with one is taken from its record. */
+  readonly #broken: ReadonlySet<string>;
   readonly #kernels = chooseKernels().kernels;
   readonly #findings: Finding[] = [];
   readonly #cursors = new Map<number, PointCursor>();
@@ -126,9 +105,10 @@ class Verification {
   #points = 0;
   #reached = false;
 
-  constructor(options: VerifyOptions, registry: ModelRegistry) {
+  constructor(options: VerifyOptions, registry: ModelRegistry, broken: ReadonlySet<string>) {
     this.#options = options;
     this.#registry = registry;
+    this.#broken = broken;
     this.#turns = registry
       .decisions('champion')
       .filter(
@@ -141,7 +121,7 @@ class Verification {
     }
   }
 
-  async run(): Promise<VerifyReport> {
+  async run() {
     const { broker } = this.#options;
     this.#state = await FoldState.load(emptyStore, { unit: 'points', value: 1 });
     this.#samples = await SampleBuffer.load(emptyStore);
@@ -180,7 +160,6 @@ class Verification {
   async #countUses(): Promise<void> {
     const walk = await LogWalk.open(this.#options.broker, topics.centroidDeltas);
     try {
-      if (walk.logStart > 0) throw gone(topics.centroidDeltas, walk.logStart);
       for await (const { batch, row } of walk.rows()) {
         const message = decodedMessage(recordValue(batch, row));
         if (message?.kind !== 'delta') continue;
@@ -328,7 +307,6 @@ class Verification {
       (entry) => entry.partition === partition,
     );
     const { logStart = 0 } = bounds ?? {};
-    if (logStart > 0) throw gone(`${topics.points}-${partition}`, logStart);
     const cursor = new PointCursor(broker, partition, logStart, decoder());
     this.#cursors.set(partition, cursor);
     return cursor;
@@ -375,8 +353,9 @@ class Verification {
     return true;
   }
 
-  #refitted(made: Model, parent: Model): Promise<Model> {
+  async #refitted(made: Model, parent: Model): Promise<Model> {
     const { broker, decoder, fit, artifacts } = this.#options;
+    if (this.#broken.has(made.parameters?.coreset ?? '')) return made;
     return refit({ made, parent, broker, decode: decoder(), fit, artifacts });
   }
 
@@ -428,20 +407,3 @@ function decodedMessage(value: Uint8Array | null): LearningMessage | undefined {
     throw error;
   }
 }
-
-function gone(what: string, logStart: number): InvalidSettingError {
-  return new InvalidSettingError(
-    `${what} begins at offset ${logStart}: retention has deleted what versions were made from, so they cannot be recomputed. ` +
-      'Keep points and deltas longer with topics.points.retention.ms and topics.derived.retention.ms.',
-    { logStart },
-  );
-}
-
-/** The state is made from the log alone, and nothing of it is stored. */
-const emptyStore: KeyValueStore = {
-  name: 'none',
-  get: async () => undefined,
-  put: () => {},
-  delete: () => {},
-  async *range() {},
-};

@@ -14,7 +14,8 @@ export function addVerify(program: Command): void {
       `
 Every delta on the way is recomputed from its points and the version it names, every epoch folded again, every retrain fitted again.
 What differs is named: which delta or version, which cluster, which coordinate. Exit code 4 when something does.
-Needs the settings the deployment runs with, and points and deltas from the first on: retention must not have begun.
+Artifacts are read whole, so that a flipped bit in one is found, too. Needs the settings the deployment runs with, and points and deltas
+from the first on; once retention has begun, only retrained versions are made again, from their range, parent and coreset.
 ${example('meanstream verify 1.1.0 --set bootstrap.servers=localhost:9092')}`,
     )
     .action(async (version: string | undefined, flags: VerifyFlags) => {
