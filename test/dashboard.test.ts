@@ -111,6 +111,40 @@ describe.skipIf(chromiumMissing !== undefined)(
         await page.evaluate(`document.documentElement.dataset.theme = '${theme}'`);
         await page.screenshot({ path: join(screenshots, `models-${theme}.png`) });
       }
+    }, 120_000);
+
+    it('moves the champion by a click: back to what it replaced, and to the version of a row', async () => {
+      const asked: string[] = [];
+      page.on('dialog', (dialog) => {
+        asked.push(dialog.message());
+        void dialog.accept();
+      });
+      const champion = async () => {
+        const answer = await fetch(new URL('/v1/aliases/champion', page.url()));
+        return (await answer.json()) as { version: string; reason: string; number: number };
+      };
+      const shown = (version: RegExp) => async () => {
+        const row = page.locator('#versions tr', {
+          has: page.locator('.alias', { hasText: 'champion' }),
+        });
+        return (
+          (await row.count()) === 1 && version.test((await row.getAttribute('data-version')) ?? '')
+        );
+      };
+      const before = await champion();
+      expect(before.version).toMatch(/^1\.1\./);
+      await page.click('#rollback-ask');
+      await eventually('the rollback on the page', shown(/^1\.2\.\d+$/));
+      expect(await champion()).toMatchObject({ number: before.number + 1, reason: 'dashboard' });
+      await page.click('#versions tr[data-version="1.1.0"] button');
+      await eventually('the version of the row on the page', shown(/^1\.3\.\d+$/));
+      const after = await champion();
+      expect(after).toMatchObject({ number: before.number + 2, reason: 'dashboard' });
+      expect(after.version).toMatch(/^1\.3\./);
+      expect(asked).toEqual([
+        'Go back to the model that the current one has replaced?',
+        'Assign points with 1.1.0 from now on?',
+      ]);
       await page.click('#models-close');
     }, 120_000);
 
