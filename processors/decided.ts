@@ -75,7 +75,9 @@ export function refusalOf(
   }
   if (current === undefined) return name === 'promote' ? undefined : 'there is no model yet';
   if (name === 'rollback') return rollbackRefusal(command, decided);
-  return name === 'promote' ? promotionRefusal(command.version!, decided, current) : undefined;
+  return name === 'promote'
+    ? (promotionRefusal(command.version!, decided, current) ?? verdictRefusal(command, decided))
+    : undefined;
 }
 
 function rollbackRefusal(command: ModelCommand, decided: Decided): string | undefined {
@@ -83,6 +85,15 @@ function rollbackRefusal(command: ModelCommand, decided: Decided): string | unde
   if (version === null) return 'the champion has replaced nothing';
   if (generationOf(version) in decided.births) return undefined;
   return `version ${version} has never been champion; promote it instead`;
+}
+
+/** What was compared must still be what stands beside the champion. */
+function verdictRefusal({ version, judged }: ModelCommand, { aliases }: Decided) {
+  const shadow = aliases.shadow;
+  if (judged === undefined || (shadow?.number === judged && shadow.version === version)) {
+    return undefined;
+  }
+  return `version ${version} was compared as the shadow of decision ${judged}, and decision ${shadow?.number ?? 0} has pointed it at ${shadow?.version ?? 'nothing'}`;
 }
 
 /** A generation has one life: going back needs a version of its own. */

@@ -123,12 +123,13 @@ export class FoldCentroids implements Processor<RecordBatch> {
   process(batch: RecordBatch, context: ProcessorContext): void {
     for (let row = 0; row < batch.n; row += 1) {
       const value = recordValue(batch, row);
+      const offset = batch.offsets[row]!;
       if (batch.topic === topics.modelCommands) {
-        if (!this.#obey(value, context)) return;
+        if (!this.#decideOnce(value, offset, context)) return;
         continue;
       }
       this.#learn(value, context);
-      this.#state.deltaOffset = batch.offsets[row]! + 1;
+      this.#state.deltaOffset = offset + 1;
       this.#changed = true;
       if (this.#state.decided.pinnedBy === null) this.#publishDue = true;
       this.#seedWhenFull(context);
@@ -203,6 +204,16 @@ export class FoldCentroids implements Processor<RecordBatch> {
       context,
     );
     context.logger.info({ rows, k }, 'the first model is seeded: version 1.0.0');
+  }
+
+  /** A batch comes again from its first row where a command in it has to wait. @returns false when this one has to */
+  #decideOnce(value: Uint8Array | null, offset: number, context: ProcessorContext): boolean {
+    const { waitingCommand } = this.#state;
+    if (offset < waitingCommand) return true;
+    const done = this.#obey(value, context);
+    this.#state.waitingCommand = done ? 0 : offset;
+    this.#changed ||= this.#state.waitingCommand !== waitingCommand;
+    return done;
   }
 
   /** @returns false when the command has to be delivered again */

@@ -43,6 +43,7 @@ interface Header extends Membership {
   readonly deltaOffset: number;
   /** Absent in what a release before decisions has stored. */
   readonly decided?: Decided;
+  readonly waitingCommand?: number;
   /** The online model's own header. */
   readonly online: Float64Array;
 }
@@ -65,6 +66,8 @@ export class FoldState {
   /** Next offset of centroid-deltas. */
   deltaOffset = 0;
   decided: Decided = nothingDecided;
+  /** Offset of the command that waits, its batch to come again: those before it are decided. 0 while none waits. */
+  waitingCommand = 0;
   #savedRows = new Set<string>();
   #basisSaved = false;
 
@@ -81,6 +84,7 @@ export class FoldState {
     state.deltaOffset = header.deltaOffset;
     state.nextClusterNumber = header.nextClusterNumber;
     state.decided = header.decided ?? nothingDecided;
+    state.waitingCommand = header.waitingCommand ?? 0;
     state.#savedRows = new Set(clusters.keys());
     if (header.generation === null) return state;
     state.generation = header.generation;
@@ -149,6 +153,7 @@ export class FoldState {
       offsets,
       deltaOffset: this.deltaOffset,
       decided: this.decided,
+      waitingCommand: this.waitingCommand,
       online: online?.headerRecord() ?? new Float64Array(0),
     });
   }

@@ -86,7 +86,7 @@ export class JudgeShadow implements Processor<RecordBatch> {
     const about = { requestedBy: 'gate', reason: sentence(comparison), timestampMs };
     const command: ModelCommand =
       state === 'better'
-        ? { command: 'promote', version, ...about }
+        ? { command: 'promote', version, judged: decision, ...about }
         : { command: 'alias', alias: 'shadow', version: null, expected: decision, ...about };
     const key = new TextEncoder().encode('default');
     context.output('verdicts').append(timestampMs, key, encodeModelCommand(command));

@@ -191,7 +191,7 @@ const commandFields = ['promote', 'rollback', 'alias', 'pin', 'unpin'];
 /** Commands may be written by hand, so every field is checked. */
 export function decodeModelCommand(bytes: Uint8Array): ModelCommand {
   const command = fromJson<ModelCommand>('model command', bytes);
-  const { command: name, version, alias, id, expected } = command;
+  const { command: name, version, alias, id, expected, judged } = command;
   const isVersion = typeof version === 'string' && versionPattern.test(version);
   const isNone = version === undefined || version === null;
   const wanted = { promote: isVersion, rollback: isVersion || isNone, alias: isVersion || isNone };
@@ -201,6 +201,7 @@ export function decodeModelCommand(bytes: Uint8Array): ModelCommand {
     ['alias', name === 'alias' ? ['challenger', 'shadow'].includes(alias!) : alias === undefined],
     ['id', id === undefined || typeof id === 'string'],
     ['expected', expected === undefined || Number.isSafeInteger(expected)],
+    ['judged', judged === undefined || (name === 'promote' && Number.isSafeInteger(judged))],
     ['requestedBy', typeof command.requestedBy === 'string'],
     ['reason', typeof command.reason === 'string'],
     ['timestampMs', Number.isSafeInteger(command.timestampMs)],

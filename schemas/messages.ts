@@ -67,6 +67,8 @@ export interface ModelCommand {
   readonly id?: string;
   /** Obeyed only while the newest decision about the alias is this one; 0 is none. */
   readonly expected?: number;
+  /** Of a promotion that follows from a comparison: obeyed only while `shadow` points at the version by this very decision. */
+  readonly judged?: number;
   readonly requestedBy: string;
   readonly reason: string;
   readonly timestampMs: number;

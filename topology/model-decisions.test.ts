@@ -164,6 +164,28 @@ describe('a version beside the champion', () => {
     expect(retired).toMatchObject({ alias: 'shadow', version: null, previous: '1.1.0' });
     expect(await findings()).toEqual([]);
   });
+
+  it.each([null, '1.0.0', '1.1.0'])(
+    'is not promoted when the alias has been pointed at %s before the verdict is obeyed',
+    async (version) => {
+      await beside(0, { margin: -0.5 });
+      const about = { requestedBy: 'ann', reason: 'second thoughts', timestampMs: 5 };
+      const alias = { command: 'alias', alias: 'shadow', version, ...about } as const;
+      await driver.pipe(topics.modelCommands, { value: encodeModelCommand(alias) });
+      await flow(1_000);
+      expect(comparison()).toMatchObject({ state: 'better' });
+      const verdicts = registry()
+        .decisions()
+        .filter(({ action, requestedBy }) => action === 'promote' && requestedBy === 'gate');
+      expect(verdicts).toMatchObject([{ outcome: 'refused', asked: '1.1.0', number: 4 }]);
+      expect(verdicts[0]!.refusal).toContain(
+        `shadow of decision 2, and decision 3 has pointed it at ${version ?? 'nothing'}`,
+      );
+      expect(current().version).toMatch(/^1\.0\./);
+      expect(registry().alias('shadow')).toMatchObject({ version, number: 3 });
+      expect(await findings()).toEqual([]);
+    },
+  );
 });
 
 describe('decisions about the model', () => {
@@ -240,6 +262,34 @@ describe('decisions about the model', () => {
     expect(registry().alias('champion').number).toBe(1);
     expect(await refusal({ ...stale, expected: 1 })).toBe('none');
     expect(await refusal({ command: 'promote', version: '1.0.0' })).toMatch(/roll back to it/);
+    expect(await findings()).toEqual([]);
+  });
+
+  it('are made once for each command, also where the one behind it has to wait, over crashes', async () => {
+    const before = await withModel();
+    await publishCandidate(before);
+    await command({ command: 'promote', version: '1.1.0' });
+    const about = { requestedBy: 'ann', reason: 'to see', timestampMs: 5 };
+    const asked = [
+      { command: 'rollback', id: 'a' },
+      { command: 'promote', version: '1.7.0', id: 'b' },
+      { command: 'pin', id: 'c' },
+    ] as const;
+    const values = asked.map((each) => ({ value: encodeModelCommand({ ...each, ...about }) }));
+    await driver.pipe(topics.modelCommands, values);
+    const decided = () =>
+      registry()
+        .decisions()
+        .map(({ commandId }) => commandId);
+    await driver.run();
+    expect(decided().slice(2)).toEqual(['a']);
+    await driver.crash();
+    await driver.run();
+    expect(decided().slice(2)).toEqual(['a']);
+    await publishCandidate(current(), '1.7.0');
+    await driver.run();
+    expect(decided().slice(2)).toEqual(['a', 'b', 'c']);
+    expect(current().version).toMatch(/^1\.7\./);
     expect(await findings()).toEqual([]);
   });
 
