@@ -1,9 +1,12 @@
 // Memory for large answers, used again: megabytes that come and go many times a second are what V8 collects garbage for.
 // What is never given back is the garbage collector's.
 
-const mebibyte = 1_048_576;
+/** Smaller answers have no such memory. */
+export const largeBytesMin = 65_536;
 /** Kept for the next answers: what a few fetches of several partitions take. */
-const keptBytesMax = 64 * mebibyte;
+const keptBytesMax = 64 * 1_048_576;
+/** A small answer in much memory would leave a large one without. */
+const roomTimesMax = 2;
 
 export class AnswerMemory {
   readonly #free: Buffer[] = [];
@@ -11,11 +14,13 @@ export class AnswerMemory {
 
   /** At least so many bytes, whatever they hold. */
   take(bytes: number): Buffer {
+    const room = roomFor(bytes);
     let best = -1;
     for (const [at, { length }] of this.#free.entries()) {
-      if (length >= bytes && (best < 0 || length < this.#free[best]!.length)) best = at;
+      if (length < room || length > room * roomTimesMax) continue;
+      if (best < 0 || length < this.#free[best]!.length) best = at;
     }
-    if (best < 0) return Buffer.allocUnsafeSlow(roomFor(bytes));
+    if (best < 0) return Buffer.allocUnsafeSlow(room);
     const [buffer] = this.#free.splice(best, 1);
     this.#freeBytes -= buffer!.length;
     return buffer!;
@@ -29,9 +34,9 @@ export class AnswerMemory {
   }
 }
 
-/** Powers of two from 1 MiB on, so that answers of about one size fit into each other's memory. */
+/** Powers of two, so that answers of about one size fit into each other's memory. */
 function roomFor(bytes: number): number {
-  let room = mebibyte;
+  let room = 2 * largeBytesMin;
   while (room < bytes) room *= 2;
   return room;
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { AnswerMemory } from './answer-memory.ts';
-import { AnswersBeside, largeBytesMin, type OnRead } from './answers-beside.ts';
+import { AnswerMemory, largeBytesMin } from './answer-memory.ts';
+import { AnswersBeside, type OnRead } from './answers-beside.ts';
 
 /** As Kafka frames an answer. */
 function framed(correlationId: number, body: Buffer): Buffer {

@@ -6,15 +6,13 @@
 //   to kafkajs     12         correlation id     mark (4) number (4)
 
 import type { Socket } from 'node:net';
-import type { AnswerMemory } from './answer-memory.ts';
+import { type AnswerMemory, largeBytesMin } from './answer-memory.ts';
 
 /** What a stand-in begins with; its number follows. No answer of eight bytes has these bytes in it. */
 const mark = 0xa5e1_7ec3;
 const standInBytes = 8;
 const lengthBytes = 4;
 const headBytes = 8;
-/** Smaller ones are cheaper to hand on. */
-export const largeBytesMin = 65_536;
 /** More than Kafka sends for any request of ours: a fetch of 16 MiB behind one batch of 64. */
 const answerBytesMax = 134_217_728;
 const readBytes = 262_144;

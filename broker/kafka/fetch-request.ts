@@ -27,13 +27,15 @@ export interface FetchedPartition {
   readonly lastStableOffset: number;
   readonly logStart: number;
   readonly aborted: readonly AbortedTransaction[];
-  /** Whole batches, the last one perhaps cut. A view on the answer's bytes. */
+  /** Whole batches, the last one perhaps cut. A view on the answer's bytes, or a copy. */
   readonly records: Buffer;
   /** Says that nobody looks at the records any more. */
   readonly release: () => void;
 }
 
 const readCommitted = 1;
+/** Records that are no larger part of their answer are copied: they may be kept for long, and with them all of it. */
+const copiedShareMax = 1 / 8;
 
 export function encodeFetch(targets: readonly FetchTarget[], limits: FetchLimits): Buffer {
   const writer = new WireWriter()
@@ -69,8 +71,13 @@ export function decodeFetch(payload: Buffer, release: () => void = () => {}): Fe
   const topics = reader.array(() => {
     const topic = reader.string() ?? '';
     return reader.array(() => {
+      const fetched = readPartition(reader, topic, errorCode);
+      const { records } = fetched;
+      if (records.length <= payload.length * copiedShareMax) {
+        return { ...fetched, records: Buffer.from(records), release: () => {} };
+      }
       held += 1;
-      return { ...readPartition(reader, topic, errorCode), release: once(letGo) };
+      return { ...fetched, release: once(letGo) };
     });
   });
   letGo();

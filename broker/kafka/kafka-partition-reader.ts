@@ -13,8 +13,11 @@ import { decodeRecords, type RecordCursor } from './record-batch-decoder.ts';
 
 const chunksMax = 2;
 const fetchBytesMin = 1_048_576;
-/** For a reader whose memory comes back: so much is at hand when a transaction has kept it waiting. */
-const fetchBytesReused = 4 * 1_048_576;
+/**
+ * For a reader whose memory comes back: so much is at hand when a transaction has kept it waiting. With what is around it, it
+ * fits into 4 MiB of answer-memory.ts.
+ */
+const fetchBytesReused = 4 * 1_048_576 - 8_192;
 const fetchBytesMax = 64 * 1_048_576;
 
 export class KafkaPartitionReader implements PartitionReader, FetchSlot {
@@ -226,6 +229,7 @@ export class KafkaPartitionReader implements PartitionReader, FetchSlot {
 
   #refetch(): void {
     this.fetchGeneration += 1;
+    this.#spent.push(...this.#chunks);
     this.#chunks = [];
     this.#open = undefined;
     this.fetchOffset = this.#position;
