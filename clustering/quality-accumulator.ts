@@ -106,14 +106,12 @@ export class QualityAccumulator {
 
   #addFeatures(scaled: Float32Array, n: number): void {
     const dims = this.#dims;
-    const sums = this.#featureSums;
-    const squares = this.#featureSquares;
-    for (let row = 0, i = 0; row < n; row++) {
-      for (let d = 0; d < dims; d++, i++) {
-        const value = scaled[i]!;
-        sums[d]! += value;
-        squares[d]! += value * value;
-      }
+    let feature = 0;
+    for (; feature + 4 <= dims; feature += 4) {
+      addFourFeatures(scaled, n, dims, feature, this.#featureSums, this.#featureSquares);
+    }
+    for (; feature < dims; feature++) {
+      addFeature(scaled, n, dims, feature, this.#featureSums, this.#featureSquares);
     }
   }
 
@@ -124,7 +122,7 @@ export class QualityAccumulator {
     let rows = 0;
     for (let row = 0; row < n; row++) {
       if (offsets[row]! % shareSampleEvery !== 0) continue;
-      this.#sample.set(scaled.subarray(row * dims, (row + 1) * dims), rows * dims);
+      copyRow(scaled, row * dims, this.#sample, rows * dims, dims);
       rows += 1;
     }
     this.#kernels.nearest(this.#sample, rows, this.#bins, this.#sampleLabels);
@@ -142,4 +140,69 @@ export class QualityAccumulator {
     this.#inertia = 0;
     this.#outliers = 0;
   }
+}
+
+/** Four features in one pass over the rows, each still summed row after row: the bits of one at a time, in a quarter of the time. */
+function addFourFeatures(
+  scaled: Float32Array,
+  n: number,
+  dims: number,
+  first: number,
+  sums: Float64Array,
+  squares: Float64Array,
+): void {
+  let sumA = sums[first]!;
+  let sumB = sums[first + 1]!;
+  let sumC = sums[first + 2]!;
+  let sumD = sums[first + 3]!;
+  let squareA = squares[first]!;
+  let squareB = squares[first + 1]!;
+  let squareC = squares[first + 2]!;
+  let squareD = squares[first + 3]!;
+  for (let row = 0, i = first; row < n; row++, i += dims) {
+    const a = scaled[i]!;
+    const b = scaled[i + 1]!;
+    const c = scaled[i + 2]!;
+    const d = scaled[i + 3]!;
+    sumA += a;
+    sumB += b;
+    sumC += c;
+    sumD += d;
+    squareA += a * a;
+    squareB += b * b;
+    squareC += c * c;
+    squareD += d * d;
+  }
+  sums[first] = sumA;
+  sums[first + 1] = sumB;
+  sums[first + 2] = sumC;
+  sums[first + 3] = sumD;
+  squares[first] = squareA;
+  squares[first + 1] = squareB;
+  squares[first + 2] = squareC;
+  squares[first + 3] = squareD;
+}
+
+function addFeature(
+  scaled: Float32Array,
+  n: number,
+  dims: number,
+  feature: number,
+  sums: Float64Array,
+  squares: Float64Array,
+): void {
+  let sum = sums[feature]!;
+  let square = squares[feature]!;
+  for (let row = 0, i = feature; row < n; row++, i += dims) {
+    const value = scaled[i]!;
+    sum += value;
+    square += value * value;
+  }
+  sums[feature] = sum;
+  squares[feature] = square;
+}
+
+/** A loop: for so few numbers a view and a call cost more. */
+function copyRow(from: Float32Array, at: number, to: Float32Array, start: number, dims: number) {
+  for (let d = 0; d < dims; d++) to[start + d] = from[at + d]!;
 }
