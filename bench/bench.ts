@@ -8,6 +8,8 @@ export interface BenchOptions {
   /** Of benches that go on for a time, and points a second; undefined: the bench's own. */
   readonly minutes?: number | undefined;
   readonly rate?: number | undefined;
+  /** Of benches with several cases: only the one of this name, or those with this in it; undefined: all. */
+  readonly only?: string | undefined;
   /** What is being done, for whoever waits. */
   readonly say: (line: string) => void;
 }

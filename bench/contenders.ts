@@ -89,7 +89,10 @@ export class PipelineProcess {
   }
 }
 
+export type Guarantee = 'exactly_once_v2' | 'at_least_once';
+
 export interface MeanstreamOptions {
+  readonly guarantee?: Guarantee;
   /** Arguments of Node.js, such as those of a profiler. */
   readonly nodeArgs?: readonly string[];
 }
@@ -98,11 +101,15 @@ const cli = join(packageRoot, 'dist/bin/meanstream.js');
 const application = 'bench';
 
 /** `meanstream processor`, with default settings but for the model's shape, the format and the commit interval. */
-export function meanstream({ nodeArgs = [] }: MeanstreamOptions = {}): Contender {
+export function meanstream({
+  guarantee = 'exactly_once_v2',
+  nodeArgs = [],
+}: MeanstreamOptions = {}): Contender {
   return {
     name: 'meanstream',
     async start(arena) {
-      const flags = Object.entries(settingsOf(arena)).flatMap(([key, value]) => [
+      const settings = { ...settingsOf(arena), 'processing.guarantee': guarantee };
+      const flags = Object.entries(settings).flatMap(([key, value]) => [
         ...['--set', `${key}=${value}`],
       ]);
       const applied = spawnSync(process.execPath, [cli, 'topics', 'apply', ...flags]);
@@ -159,8 +166,6 @@ export function kafkaStreamsArgs(
     ...Object.entries(options).map(([name, value]) => `${name}=${value}`),
   ];
 }
-
-export type Guarantee = 'exactly_once_v2' | 'at_least_once';
 
 /** bench/peers/kafka-streams: what it does and how it is tuned stands at the head of Peer.java. */
 export function kafkaStreams(guarantee: Guarantee, threads: number): Contender {

@@ -1,7 +1,7 @@
 // What a run leaves: a table to read and a file to compare with.
 
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import Table from 'cli-table3';
@@ -21,13 +21,36 @@ export function tableOf(rows: readonly BenchRow[]): string {
   return table.toString();
 }
 
-/** @returns the path of what was written. */
-export function writeResults(name: string, rows: readonly BenchRow[], folder: string): string {
+interface Results {
+  readonly commit: string;
+  readonly rows: readonly BenchRow[];
+}
+
+/**
+ * @param keepOthers rows of other cases stay, if the file is of the same commit: a results file is of one.
+ * @returns the path of what was written.
+ */
+export function writeResults(
+  name: string,
+  rows: readonly BenchRow[],
+  folder: string,
+  { keepOthers }: { readonly keepOthers: boolean },
+): string {
   const path = join(folder, `${name}.json`);
-  const results = { machine: machine(), commit: commit(), date: new Date().toISOString(), rows };
+  const of = commit();
+  const before = keepOthers && existsSync(path) ? read(path) : undefined;
+  const measured = new Set(rows.map((row) => row.case));
+  const others = before?.commit === of ? before.rows : [];
+  const kept = others.filter((row) => !measured.has(row.case));
+  const date = new Date().toISOString();
+  const results = { machine: machine(), commit: of, date, rows: [...kept, ...rows] };
   mkdirSync(folder, { recursive: true });
   writeFileSync(path, `${JSON.stringify(results, undefined, 2)}\n`);
   return path;
+}
+
+function read(path: string): Results {
+  return JSON.parse(readFileSync(path, 'utf8')) as Results;
 }
 
 export function machine(): string {

@@ -38,6 +38,7 @@ interface Flags {
   readonly n?: number;
   readonly minutes?: number;
   readonly rate?: number;
+  readonly case?: string;
   readonly results?: string;
 }
 
@@ -48,6 +49,10 @@ const program = new Command('npm run bench --')
   .option('--n <count>', 'records, points or rows per run', countOf)
   .option('--minutes <minutes>', 'how long `soak` goes on', countOf)
   .option('--rate <rate>', 'points a second of `soak`', countOf)
+  .option(
+    '--case <text>',
+    'of `pipeline`: only the case of this name, or with this in it; others in NAME.json stay if of this commit',
+  )
   .option(
     '--results <folder>',
     'where NAME.json goes (default bench/results; with --smoke nowhere)',
@@ -70,15 +75,17 @@ async function run(names: readonly string[], flags: Flags): Promise<void> {
 }
 
 async function measure(bench: Bench, flags: Flags): Promise<void> {
-  const { results, ...options } = flags;
+  const { results, case: only, ...options } = flags;
   write(`\n${bench.name}: ${bench.question}`);
   const rows = await bench.run({
-    ...{ n: undefined, minutes: undefined, rate: undefined, ...options },
+    ...{ n: undefined, minutes: undefined, rate: undefined, only, ...options },
     say: (line) => process.stderr.write(`  ${line}\n`),
   });
   write(tableOf(rows));
   const folder = results ?? (flags.smoke ? undefined : join(packageRoot, 'bench', 'results'));
-  if (folder !== undefined) write(`written to ${writeResults(bench.name, rows, folder)}`);
+  if (folder === undefined) return;
+  const written = writeResults(bench.name, rows, folder, { keepOthers: only !== undefined });
+  write(`written to ${written}`);
 }
 
 function benchNamed(name: string): Bench {

@@ -30,6 +30,7 @@ export function runtimeOf(
     watchdogTimeoutMs: settings['watchdog.timeout.ms'],
     stateDir: settings['state.dir'],
     storeEngine: settings['state.store.engine'],
+    processingGuarantee: settings['processing.guarantee'],
     commitIntervalMs: settings['commit.interval.ms'],
     batchRowsMax: settings['batch.rows.max'],
     autoOffsetReset: settings['auto.offset.reset'],

@@ -96,8 +96,15 @@ export interface Writer {
 }
 
 /**
+ * What a crash may do. exactly_once_v2: nothing. at_least_once: what was appended since the last offsets stands, and is made
+ * again.
+ */
+export type ProcessingGuarantee = 'exactly_once_v2' | 'at_least_once';
+
+/**
  * The one living writer of a transactional id: opening it fences every older one. Each `commit` is a whole
- * transaction; commits are made one at a time.
+ * transaction; commits are made one at a time. Where at least once is enough, the log may do with less: appends first, and
+ * once they are acknowledged the offsets, by the rights of this process's member of the group.
  */
 export interface TransactionalWriter {
   readonly transactionalId: string;
@@ -107,7 +114,7 @@ export interface TransactionalWriter {
    */
   begin?(): void;
   /**
-   * Appends and offsets, all or nothing.
+   * Appends and offsets, all or nothing; at least once: the offsets only after all of the appends.
    * @returns the offsets of the appends, in their order.
    * @throws TaskMigratedError (fenced; nothing applied) · RecordTooLargeError (nothing applied) ·
    *   RetriableError (nothing applied) · CommitOutcomeUnknownError (close this writer, open a new one, read the
@@ -209,7 +216,11 @@ export interface Broker {
   groupMembers(group: string): Promise<number>;
   openReader(partition: TopicPartition, from: number, options?: ReaderOptions): PartitionReader;
   openWriter(): Promise<Writer>;
-  openTransactionalWriter(transactionalId: string): Promise<TransactionalWriter>;
+  /** @param guarantee default exactly_once_v2; a log may give more than it is asked for. */
+  openTransactionalWriter(
+    transactionalId: string,
+    guarantee?: ProcessingGuarantee,
+  ): Promise<TransactionalWriter>;
   joinGroup(options: JoinOptions): Promise<GroupMember>;
   /** Idempotent. Readers, writers and members are closed with it. */
   close(): Promise<void>;

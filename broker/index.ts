@@ -14,6 +14,7 @@ export type {
   JoinOptions,
   PartitionOffsets,
   PartitionReader,
+  ProcessingGuarantee,
   ReaderOptions,
   ReadOptions,
   ReplicaRules,

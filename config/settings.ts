@@ -40,10 +40,10 @@ const kafka = {
     change: 'restart',
     says: 'Where a partition of `points` begins when the group has no committed offset for it.',
   }),
-  'processing.guarantee': choice(['exactly_once_v2'], {
+  'processing.guarantee': choice(['exactly_once_v2', 'at_least_once'], {
     default: 'exactly_once_v2',
     change: 'restart',
-    says: 'Outputs, state and input offsets of a task are one transaction; there is no weaker mode.',
+    says: 'exactly_once_v2: outputs, state and input offsets of a task are one transaction. at_least_once: none; after a crash points may be assigned and learned twice, and none is lost.',
   }),
   'commit.interval.ms': milliseconds({
     default: 100,

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { ProcessingGuarantee, Transaction } from '../broker/index.ts';
 import { RecordBatchBuilder } from '../schemas/index.ts';
 import {
   CommitOutcomeUnknownError,
@@ -86,6 +87,41 @@ test('commits that fail, whose outcome is unknown, or that meet another owner ch
   await runtime.stop();
   expect(commits).toBeGreaterThanOrEqual(4);
   expect(totalsOf(await readAll(broker, 'totals'))).toEqual(expected);
+});
+
+test('at least once: what was cut off before the offsets is made again, and nothing is lost', async () => {
+  const cutOff = new Set([3, 8, 9]);
+  let commits = 0;
+  const open = broker.openTransactionalWriter.bind(broker);
+  broker.openTransactionalWriter = async (id: string, guarantee?: ProcessingGuarantee) => {
+    expect(guarantee).toBe('at_least_once');
+    const writer = await open(id);
+    const commit = async (transaction: Transaction) => {
+      commits += 1;
+      if (!cutOff.has(commits)) return writer.commit(transaction);
+      await writer.commit({ ...transaction, offsets: [] });
+      throw new CommitOutcomeUnknownError('appended, and no more');
+    };
+    return { ...writer, commit };
+  };
+  const runtime = runtimeWith({ processingGuarantee: 'at_least_once' });
+  await runtime.start();
+  const lines = Array.from({ length: 60 }, (_, i) => `w${i % 4}`);
+  for (let i = 0; i < lines.length; i += 5) {
+    send(0, lines.slice(i, i + 5));
+    const seen = (await readAll(broker, 'totals')).length;
+    await eventually(async () => (await readAll(broker, 'totals')).length > seen);
+  }
+  const committed = async () => broker.committedOffsets('app', [{ topic: 'lines', partition: 0 }]);
+  await eventually(async () => (await committed())[0]?.offset === lines.length);
+  await runtime.stop();
+  const totals = totalsOf(await readAll(broker, 'totals'));
+  expect(commits).toBeGreaterThan(9);
+  expect(totals.length).toBeGreaterThan(lines.length);
+  for (let i = 0; i < 4; i++) {
+    const counts = totals.map((total) => total.split(' ')).filter(([word]) => word === `w${i}`);
+    expect(Math.max(...counts.map(([, count]) => Number(count)))).toBeGreaterThanOrEqual(15);
+  }
 });
 
 test('input that retention has taken goes on at the start of what is left, and says so', async () => {

@@ -1,6 +1,6 @@
 // What a runtime is given, and what it works with: every option present, checked, durations in milliseconds.
 
-import type { Broker } from '../broker/index.ts';
+import type { Broker, ProcessingGuarantee } from '../broker/index.ts';
 import {
   type EngineKind,
   type EngineOptions,
@@ -31,6 +31,8 @@ export interface StreamRuntimeOptions {
   readonly storeEngine?: EngineKind;
   /** Opens the engine of a store; default: `storeEngine`, in the store's folder. */
   readonly openEngine?: (options: EngineOptions) => Promise<StateStore>;
+  /** What a crash may do. Default exactly_once_v2: nothing. */
+  readonly processingGuarantee?: ProcessingGuarantee;
   /** A task with something to commit does so after this long at the latest. Default 100. */
   readonly commitIntervalMs?: number;
   /** … or as soon as it has taken in this many rows (default 65,536) … */
@@ -67,6 +69,7 @@ export type RuntimeOptions = Required<StreamRuntimeOptions>;
 
 const defaults = {
   storeEngine: 'rocksdb',
+  processingGuarantee: 'exactly_once_v2',
   commitIntervalMs: 100,
   commitRowsMax: 65_536,
   commitBytesMax: 16_777_216,

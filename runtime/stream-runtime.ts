@@ -344,9 +344,9 @@ export class StreamRuntime {
   #taskEnvironment(): TaskEnvironment {
     const { applicationId, openEngine, logger } = this.#options;
     const { commitIntervalMs, commitRowsMax, commitBytesMax, batchRowsMax } = this.#options;
-    const { broker, clock, metrics, autoOffsetReset } = this.#options;
+    const { broker, clock, metrics, autoOffsetReset, processingGuarantee } = this.#options;
     return {
-      ...{ applicationId, broker, clock, logger, metrics, autoOffsetReset },
+      ...{ applicationId, broker, clock, logger, metrics, autoOffsetReset, processingGuarantee },
       breath: new Breath(clock),
       globalStores: new Map([...this.#globals].map(([name, { store }]) => [name, store])),
       openStore: (taskId, name) => openEngine({ name, dir: this.#dirOf(taskId, name), logger }),

@@ -1,6 +1,6 @@
 // What all tasks of a process share.
 
-import type { Broker } from '../broker/index.ts';
+import type { Broker, ProcessingGuarantee } from '../broker/index.ts';
 import type { GlobalStore, StateStore } from '../state-stores/index.ts';
 import type { Clock, Logger, Metrics } from '../support/index.ts';
 import type { Breath } from './breath.ts';
@@ -17,6 +17,7 @@ export interface TaskEnvironment {
   readonly openStore: (taskId: string, store: string) => Promise<StateStore>;
   readonly limits: TaskLimits;
   readonly autoOffsetReset: 'earliest' | 'latest';
+  readonly processingGuarantee: ProcessingGuarantee;
 }
 
 export interface TaskLimits {

@@ -129,6 +129,18 @@ export class TaskStores {
     return undefined;
   }
 
+  /**
+   * At least once: a crash leaves the group's offsets behind the state, and an owner of before may have moved them ahead of
+   * what the next had taken in. @returns for each input the lower of the two: from there on nothing is left out.
+   */
+  notAhead(committed: readonly CommittedOffset[]): CommittedOffset[] {
+    return committed.map((of) => {
+      const taken = this.#entries.map(({ store }) => store.progress?.inputOffsets[inputName(of)]);
+      const known = taken.filter((offset) => offset !== undefined);
+      return { ...of, offset: Math.min(of.offset, ...known) };
+    });
+  }
+
   /** Seals the open changes: this task's part of the transaction for its changelogs. */
   takeAppends(progress: StoreProgress, timestampMs: number): Append[] {
     return this.#entries.map(({ store, topic }) => ({

@@ -18,7 +18,7 @@
 //   2. only now ask for the committed offsets and the ends of the changelogs
 //   3. judge the stores' checkpoints, wipe what cannot be trusted
 //   4. restore from the checkpoint to the end of the changelog
-//   5. input goes on at the committed offset, never at the store's
+//   5. input goes on at the committed offset, never at the store's; at least once: at the lower of the two
 // Then, again and again: `step` (one batch into the overlay), and `commit` when it is due.
 
 import type { CommittedOffset, TransactionalWriter } from '../broker/index.ts';
@@ -122,27 +122,37 @@ export class Task {
   /** Takes over. `wipeStores` rebuilds them from the changelog whatever they hold. */
   async open({ wipeStores }: { wipeStores: boolean }): Promise<void> {
     this.#moveTo('RESTORING');
-    const { broker, applicationId, clock, metrics } = this.#environment;
+    const { broker, applicationId, clock, metrics, processingGuarantee } = this.#environment;
     const { sources } = this.#plan.subTopology;
     const startedMs = clock.monotonicMs();
     await this.#stores.open(wipeStores);
-    this.#writer = await broker.openTransactionalWriter(`${applicationId}-${this.id}`);
+    const transactionalId = `${applicationId}-${this.id}`;
+    this.#writer = await broker.openTransactionalWriter(transactionalId, processingGuarantee);
     const inputs = sources.map(({ topic }) => ({ topic, partition: this.#partition }));
     const committed = await broker.committedOffsets(applicationId, inputs);
     await this.#stores.restore(this.#stopRestore.signal);
-    const fault = this.#stores.faultAgainst(committed);
-    if (fault !== undefined) throw await this.#unlessMigrated(fault, committed);
+    const from = await this.#startOf(committed);
     metrics.restoreDuration.observe((clock.monotonicMs() - startedMs) / 1000);
     this.#streamTimeMs = Math.max(
       this.#stores.progress?.streamTimeMs ?? -1,
       ...committed.map((offset) => decodeStreamTime(offset.metadata)),
     );
-    const positions = await startPositions(sources, this.#partition, committed, this.#environment);
+    const positions = await startPositions(sources, this.#partition, from, this.#environment);
     await this.#graph.open();
     this.#sources = new TaskSources(broker, clock, this.#partition, positions);
     this.#commitStartedMs = clock.monotonicMs();
     this.#commitEndedMs = this.#commitStartedMs;
     this.#moveTo('RUNNING');
+  }
+
+  /** Where the input goes on. Exactly once, the state must have taken in just what the group has. */
+  async #startOf(committed: readonly CommittedOffset[]): Promise<readonly CommittedOffset[]> {
+    if (this.#environment.processingGuarantee === 'at_least_once') {
+      return this.#stores.notAhead(committed);
+    }
+    const fault = this.#stores.faultAgainst(committed);
+    if (fault !== undefined) throw await this.#unlessMigrated(fault, committed);
+    return committed;
   }
 
   /** Who was held up between the offsets and the restore may have lost the task: the next owner has moved both. */

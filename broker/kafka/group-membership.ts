@@ -37,6 +37,12 @@ const leaveMsMax = 3_000;
 const boundsMsMax = 2_000;
 const nothing: MemberTasks = { tasks: [], replicas: [] };
 
+/** Kafka refuses offsets from a member of an older generation. */
+export interface MemberIdentity {
+  readonly memberId: string;
+  readonly groupGenerationId: number;
+}
+
 interface Generation {
   readonly id: number;
   readonly isLeader: boolean;
@@ -56,6 +62,7 @@ export class GroupMembership implements GroupMember {
   readonly #lane: string;
   readonly #left = new AbortController();
   #memberId = '';
+  #generation = -1;
   #assigned: MemberTasks = nothing;
   /** Aborted when this member wants the tasks dealt anew. */
   #rejoining = new AbortController();
@@ -85,6 +92,16 @@ export class GroupMembership implements GroupMember {
 
   get memberId(): string {
     return this.#memberId;
+  }
+
+  get group(): string {
+    return this.#options.group;
+  }
+
+  /** By what rights this process commits offsets of the group; undefined while it is no member. */
+  get identity(): MemberIdentity | undefined {
+    if (this.#isOver || this.#memberId === '' || this.#generation < 0) return undefined;
+    return { memberId: this.#memberId, groupGenerationId: this.#generation };
   }
 
   rejoin(): void {
@@ -167,6 +184,7 @@ export class GroupMembership implements GroupMember {
     check('JoinGroup', joined.errorCode);
     this.#memberId = joined.memberId;
     const { generationId, leaderId, members } = joined;
+    this.#generation = generationId;
     const isLeader = leaderId === joined.memberId;
     const synced = await node.call('SyncGroup', {
       groupId: group,

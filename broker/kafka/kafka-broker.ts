@@ -11,6 +11,7 @@ import type {
   JoinOptions,
   PartitionOffsets,
   PartitionReader,
+  ProcessingGuarantee,
   ReaderOptions,
   TopicDescription,
   TopicPartition,
@@ -21,6 +22,7 @@ import { committedOffsets } from './committed-offsets.ts';
 import { Connections, type ConnectionsOptions } from './connections.ts';
 import { deleteOffsets } from './delete-offsets.ts';
 import { GroupMembership } from './group-membership.ts';
+import { KafkaAcknowledgedWriter } from './kafka-acknowledged-writer.ts';
 import { check, coordinatorMoved, isRefusal } from './kafka-errors.ts';
 import { KafkaPartitionReader } from './kafka-partition-reader.ts';
 import { KafkaTransactionalWriter } from './kafka-transactional-writer.ts';
@@ -121,14 +123,23 @@ export class KafkaBroker implements Broker {
     return this.#closedWithUs(writer);
   }
 
-  async openTransactionalWriter(transactionalId: string): Promise<TransactionalWriter> {
-    const writer = await KafkaTransactionalWriter.open({
+  async openTransactionalWriter(
+    transactionalId: string,
+    guarantee: ProcessingGuarantee = 'exactly_once_v2',
+  ): Promise<TransactionalWriter> {
+    const options = {
       connections: this.#connections,
       limits: this.#limits,
       lane: this.#nextWriteLane(),
       transactionalId,
       transactionTimeoutMs: this.#transactionTimeoutMs,
-    });
+    };
+    const identityIn = (group: string) =>
+      [...this.#members].find((member) => member.group === group && member.identity)?.identity;
+    const writer =
+      guarantee === 'exactly_once_v2'
+        ? await KafkaTransactionalWriter.open(options)
+        : await KafkaAcknowledgedWriter.open({ ...options, identityIn });
     return this.#closedWithUs(writer);
   }
 

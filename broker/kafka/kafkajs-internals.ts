@@ -431,6 +431,10 @@ export interface Calls {
     args: Producer & { groupId: string; topics: readonly TopicOffsets[] };
     answer: { topics: { partitions: (ErrorCode & { partition: number })[] }[] };
   };
+  OffsetCommit: {
+    args: Member & { groupGenerationId: number; topics: readonly TopicOffsets[] };
+    answer: { responses: { partitions: (ErrorCode & { partition: number })[] }[] };
+  };
   EndTxn: { args: Producer & { transactionResult: boolean }; answer: ErrorCode };
 }
 

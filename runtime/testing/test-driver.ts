@@ -257,6 +257,7 @@ export class TopologyTestDriver {
           logger,
         }),
       autoOffsetReset: 'earliest',
+      processingGuarantee: 'exactly_once_v2',
       // Time alone commits nothing here: the test says when.
       limits: {
         commitIntervalMs: Number.POSITIVE_INFINITY,

@@ -24,8 +24,8 @@ const bug = (name: string, file: string, seed: number, ...pairs: [string, string
 
 export const plantedBugs: readonly PlantedBug[] = [
   bug('no new producer epoch at a take-over', task, 1, [
-    'await broker.openTransactionalWriter(`${applicationId}-${this.id}`)',
-    'await (((broker as { kept?: Record<string, unknown> }).kept ??= {})[this.id] ??= broker.openTransactionalWriter(`${applicationId}-${this.id}`))',
+    'await broker.openTransactionalWriter(transactionalId, processingGuarantee)',
+    'await (((broker as { kept?: Record<string, unknown> }).kept ??= {})[this.id] ??= broker.openTransactionalWriter(transactionalId))',
   ]),
   bug(
     'the offsets are read before the older owner is fenced',
