@@ -1,164 +1,234 @@
-// A retrain over more data than its workers hold in memory: how much memory it takes against the data, and how long an iteration
-// takes against only reading the segments. Coordinator and workers on one thread of one process, over an embedded log; points come
-// from a generator. With 1, 2 and 4 workers the result must have the same bytes, or the bench fails.
+// A retrain over more data than its workers hold in memory, on a Kafka of its own, which carries all that coordinator and workers say
+// to each other; points come from a generator. The centroids must have the same bytes in every row of a size, or the bench fails.
 //
-// `ours` is an iteration of Lloyd's (all answers of a step, from its request to the next), `theirs` reading every segment once, with
-// its checksums: what no iteration over segments can be faster than. `rssShare` is the largest resident memory over the data.
+// - `N workers`: threads of this process, as in `meanstream retrain --workers N`. `ours` is an iteration of Lloyd's (all answers of a
+//   step, from its request to the next), `theirs` the same threads reading all their segments once, with checksums, and doing nothing
+//   else. `rssShare` is the largest resident memory of the process, coordinator and all, over the data.
+// - `one … of 4 workers`: four processes on what cores there are, the last of them held up by SIGSTOP. `ours` is the whole job, `theirs`
+//   the same job undisturbed. Other workers then take its ranges over, and have to make (elsewhere: replay) them first.
 
-import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { crc32c } from '@node-rs/crc32';
-import { EmbeddedBroker } from '../broker/embedded/index.ts';
+import type { Broker } from '../broker/index.ts';
+import { KafkaBroker } from '../broker/kafka/index.ts';
 import { chooseKernels, type RangeFit, rangeFitSteps } from '../clustering/index.ts';
-import { Coordinator, JobLog, RetrainWorker } from '../jobs/index.ts';
+import { Coordinator, JobLog } from '../jobs/index.ts';
 import { type JobRange, type RetrainJob, topicSpecs } from '../schemas/index.ts';
-import { Random, silentLogger, systemClock } from '../support/index.ts';
+import { silentLogger, systemClock } from '../support/index.ts';
 import type { Bench, BenchOptions, BenchRow } from './bench.ts';
+import { withOwnKafka } from './kafka.ts';
 import { withTemporaryFolder } from './paths.ts';
+import { Fleet, type FleetOptions } from './retrain-fleet.ts';
 import { median, rounded } from './timing.ts';
 
 const dims = 32;
 const k = 64;
 const nDefault = 20_000_000;
+/** Of the row with the most data, in multiples of the others'. */
+const large = 5;
 const rangeRows = 500_000;
-const batchRows = 8_192;
-const iterations = 10;
+const iterationsOfRow = { small: 10, large: 4, straggler: 20 };
+const log = { clock: systemClock, logger: silentLogger };
 
 export const retrainBench: Bench = {
   name: 'retrain',
   question:
-    'How much memory does a retrain take against its data, and an iteration against only reading it?',
-  async run(options) {
-    const n = options.n ?? (options.smoke ? 40_000 : nDefault);
-    const rows: BenchRow[] = [];
-    let first: RangeFit | undefined;
-    for (const workers of [1, 2, 4]) {
-      options.say(`${n} points, ${workers} workers`);
-      const { row, fit } = await withTemporaryFolder((folder) =>
-        measure(folder, n, workers, options),
-      );
-      first ??= fit;
-      if (!sameNumbers(fit.centroids, first.centroids)) {
-        throw new Error(`${workers} workers gave other centroids than one.`);
+    'How much memory does a retrain take against its data, an iteration against only reading it, and a job with a straggler?',
+  run: (options) =>
+    withOwnKafka(async (bootstrapServers) => {
+      const broker = new KafkaBroker({ bootstrapServers, clientId: 'bench', ...log });
+      await broker.connect();
+      try {
+        await broker.createTopics(
+          topicSpecs({ partitions: 1, replicationFactor: 1, pointsRetentionMs: -1 }),
+        );
+        const arena = { broker, bootstrapServers, smoke: options.smoke };
+        return [...(await bySize(arena, options)), ...(await byStraggler(arena, options))];
+      } finally {
+        await broker.close();
       }
-      options.say(
-        `  iteration ${row.ours} s, reading ${row.theirs} s, RSS ${row.rssShare} of the data`,
-      );
-      rows.push(row);
-    }
-    return rows;
+    }),
+};
+
+interface Arena {
+  readonly broker: Broker;
+  readonly bootstrapServers: string;
+  readonly smoke: boolean;
+}
+
+function sizeOf({ n, smoke }: BenchOptions): number {
+  return n ?? (smoke ? 40_000 : nDefault);
+}
+
+async function bySize(arena: Arena, options: BenchOptions): Promise<BenchRow[]> {
+  const n = sizeOf(options);
+  const { small, large: few } = iterationsOfRow;
+  const courses: Course[] = [1, 2, 4].map((workers) => ({ n, workers, iterations: small }));
+  courses.push({ n: large * n, workers: 2, iterations: few });
+  const rows: BenchRow[] = [];
+  const fits: RangeFit[] = [];
+  for (const course of courses) {
+    options.say(`${course.n} points, ${course.workers} workers`);
+    const job = await runJob(arena, { ...course, as: 'threads' });
+    if (course.n === n) fits.push(job.fit);
+    requireSame(fits);
+    const [ours, theirs] = [rounded(median(job.iterationSeconds)), rounded(job.readSeconds)];
+    const rssShare = rounded(job.rssMax / (course.n * dims * 4));
+    options.say(`  iteration ${ours} s, reading ${theirs} s, RSS ${rssShare} of the data`);
+    rows.push({
+      ...{ case: `${course.workers} workers`, n: course.n, d: dims, k },
+      ...{ peer: 'reading the segments', ours, theirs, unit: 's', ratio: rounded(theirs / ours) },
+      ...{ rssShare, seconds: rounded(job.seconds), iterations: course.iterations },
+    });
+  }
+  return rows;
+}
+
+const stopMs = 400;
+const goMs = 100;
+
+async function byStraggler(arena: Arena, options: BenchOptions): Promise<BenchRow[]> {
+  const n = sizeOf(options);
+  const { straggler: iterations } = iterationsOfRow;
+  const run = (disturb?: Disturbance) =>
+    runJob(arena, { n, workers: 4, iterations, as: 'processes', ...(disturb && { disturb }) });
+  options.say(`${n} points, 4 processes`);
+  const undisturbed = await run();
+  options.say(`  ${rounded(undisturbed.seconds)} s`);
+  const rows: BenchRow[] = [];
+  for (const [name, disturb] of Object.entries(disturbances)) {
+    const { seconds, fit } = await run(disturb);
+    requireSame([undisturbed.fit, fit]);
+    options.say(`${name}: ${rounded(seconds)} s`);
+    rows.push({
+      ...{ case: `one ${name} of 4 workers`, n, d: dims, k, peer: 'undisturbed', unit: 's' },
+      ...{ ours: rounded(seconds), theirs: rounded(undisturbed.seconds) },
+      ...{ ratio: rounded(undisturbed.seconds / seconds), iterations },
+    });
+  }
+  return rows;
+}
+
+/** Begins with the job; is told of iterations; ends it when the function that it returns is called. */
+type Disturbance = (fleet: Fleet) => {
+  readonly onIteration: (iteration: number, seconds: number) => void;
+  readonly end: () => void;
+};
+
+const disturbances: Readonly<Record<string, Disturbance>> = {
+  'stopped in iteration 3, for good,': (fleet) => ({
+    onIteration(iteration, seconds) {
+      if (iteration === 2) setTimeout(() => fleet.signal('SIGSTOP'), 500 * seconds);
+    },
+    end: () => fleet.signal('SIGCONT'),
+  }),
+  [`stopped ${stopMs} of ${stopMs + goMs} ms`]: (fleet) => {
+    let go: NodeJS.Timeout | undefined;
+    const stop = setInterval(() => {
+      fleet.signal('SIGSTOP');
+      go = setTimeout(() => fleet.signal('SIGCONT'), stopMs);
+    }, stopMs + goMs);
+    const end = () => {
+      clearInterval(stop);
+      clearTimeout(go);
+      fleet.signal('SIGCONT');
+    };
+    return { onIteration() {}, end };
   },
 };
 
-async function measure(
-  folder: string,
-  n: number,
-  workers: number,
-  { smoke }: BenchOptions,
-): Promise<{ row: BenchRow; fit: RangeFit }> {
-  const log = { clock: systemClock, logger: silentLogger };
-  const broker = new EmbeddedBroker({ dataDir: join(folder, 'log'), ...log });
-  await broker.connect();
-  await broker.createTopics(
-    topicSpecs({ partitions: 1, replicationFactor: 1, pointsRetentionMs: -1 }),
-  );
-  const size = smoke ? 10_000 : rangeRows;
+interface Course extends Pick<FleetOptions, 'workers'> {
+  readonly n: number;
+  readonly iterations: number;
+}
+
+interface JobOptions extends Course, Pick<FleetOptions, 'as'> {
+  readonly disturb?: Disturbance;
+}
+
+interface JobResult {
+  readonly fit: RangeFit;
+  readonly seconds: number;
+  readonly iterationSeconds: readonly number[];
+  readonly readSeconds: number;
+  readonly rssMax: number;
+}
+
+let jobs = 0;
+
+function runJob(arena: Arena, options: JobOptions): Promise<JobResult> {
+  const application = `bench-${++jobs}`;
+  return withTemporaryFolder(async (folder) => {
+    const jobLog = await JobLog.open({ broker: arena.broker, application, clock: systemClock });
+    const job = jobOf(options.n, arena.smoke ? 10_000 : rangeRows, application);
+    await jobLog.begin(job, []);
+    const { workers, as } = options;
+    const { bootstrapServers } = arena;
+    const segments = join(folder, 'segments');
+    const fleet = await Fleet.start({
+      ...{ bootstrapServers, application, folder: segments, centres: k, workers, as },
+    });
+    try {
+      const coordinator = new Coordinator({
+        ...{ broker: arena.broker, log: jobLog, job, workers, ...log },
+        ...{ workerTimeoutMs: 10_000, workersWaitMsMax: 60_000 },
+      });
+      return await measured(coordinator, fleet, options);
+    } finally {
+      await fleet.stop();
+      await jobLog.close();
+    }
+  });
+}
+
+function jobOf(n: number, size: number, name: string): RetrainJob {
   const ranges: JobRange[] = Array.from({ length: Math.ceil(n / size) }, (_, i) => {
     return { partition: 0, from: i * size, to: Math.min(n, (i + 1) * size) };
   });
-  const segments = join(folder, 'segments');
-  const stop = new AbortController();
-  const running = Array.from({ length: workers }, (_, i) =>
-    new RetrainWorker({
-      ...{ broker, application: 'bench', workerId: `w${i}`, folder: segments, ...log },
-      ...{ diskBytesMax: 1e12, memoryBytesMax: 1e12, encrypted: false, heartbeatMs: 500 },
-      openRange: (_job, range) => generated(range),
-    }).run(stop.signal),
-  );
-  const job: RetrainJob = {
-    ...{ type: 'job', job: 'bench', ranges, shape: { dims, features: [] } },
+  return {
+    ...{ type: 'job', job: name, ranges, shape: { dims, features: [] } },
     ...{ metric: 'euclidean', missing: 'reject', seed: 1, plan: null },
+  };
+}
+
+async function measured(
+  coordinator: Coordinator,
+  fleet: Fleet,
+  { iterations, as, disturb }: JobOptions,
+): Promise<JobResult> {
+  const problem = {
+    ...({ dims, k, seed: 1, metric: 'euclidean', missing: 'reject', scaling: true } as const),
+    ...{ iterationsMax: iterations, tolerance: 0 },
   };
   let rssMax = 0;
   const stopWatching = systemClock.every(100, () => {
     rssMax = Math.max(rssMax, process.memoryUsage.rss());
   });
-  const jobLog = await JobLog.open({ broker, application: 'bench', clock: systemClock });
-  await jobLog.begin(job, []);
-  const coordinator = new Coordinator({
-    ...{ broker, log: jobLog, job, workers, ...log },
-    ...{ workerTimeoutMs: 600_000, workersWaitMsMax: 60_000 },
-  });
+  const iterationSeconds: number[] = [];
+  const disturbance = disturb?.(fleet);
   const startedMs = performance.now();
-  const at: number[] = [];
-  let readSeconds = 0;
-  const { kernels } = chooseKernels();
-  const problem = {
-    ...({ dims, k, seed: 1, metric: 'euclidean', missing: 'reject', scaling: true } as const),
-    ...{ iterationsMax: iterations, tolerance: 0 },
+  let lastMs: number | undefined;
+  const onIteration = ({ iteration }: { readonly iteration: number }) => {
+    const nowMs = performance.now();
+    // The first one's request is not seen from here.
+    if (lastMs !== undefined) iterationSeconds.push((nowMs - lastMs) / 1_000);
+    lastMs = nowMs;
+    disturbance?.onIteration(iteration, iterationSeconds.at(-1) ?? 0);
   };
-  const onIteration = () => {
-    at.push(performance.now());
-    if (at.length !== iterations) return;
-    // While they are there: read once more, and nothing else done.
-    const before = performance.now();
-    readSegments(segments);
-    readSeconds = (performance.now() - before) / 1_000;
-  };
-  const fit = await coordinator.run(rangeFitSteps(problem, { kernels, onIteration }));
-  const seconds = (performance.now() - startedMs) / 1_000;
-  stop.abort();
-  await Promise.all(running);
-  stopWatching();
-  await jobLog.close();
-  await broker.close();
-  const ours = rounded(median(at.slice(1).map((ms, i) => ms - at[i]!)) / 1_000);
-  const theirs = rounded(readSeconds);
-  const row: BenchRow = {
-    ...{ case: `${workers} workers on one thread`, n, d: dims, k, peer: 'reading the segments' },
-    ...{ ours, theirs, unit: 's', ratio: theirs > 0 ? rounded(theirs / ours) : 0 },
-    ...{ rssShare: rounded(rssMax / (n * dims * 4)), seconds: rounded(seconds), iterations },
-  };
-  return { row, fit };
-}
-
-/** Points about 64 centres; each range has a seed of its own. */
-async function* generated({ from, to }: JobRange) {
-  const random = new Random(1);
-  const centres = Float32Array.from({ length: k * dims }, () => 2 * random.float() - 1);
-  const own = new Random(from + 7);
-  const values = new Float32Array(batchRows * dims);
-  for (let at = from; at < to; at += batchRows) {
-    const n = Math.min(batchRows, to - at);
-    for (let row = 0; row < n; row++) {
-      const centre = own.below(k) * dims;
-      // Two uniform numbers: fast, and as good as normal ones here.
-      for (let d = 0; d < dims; d++) {
-        const u = own.uint32();
-        const noise = ((u & 0xffff) + (u >>> 16)) / 65_536 - 1;
-        values[row * dims + d] = centres[centre + d]! + noise;
-      }
-    }
-    yield { values, weights: undefined, n, records: n };
+  try {
+    const { kernels } = chooseKernels();
+    const fit = await coordinator.run(rangeFitSteps(problem, { kernels, onIteration }));
+    const seconds = (performance.now() - startedMs) / 1_000;
+    const readSeconds = as === 'threads' ? await fleet.read() : 0;
+    return { fit, seconds, iterationSeconds, readSeconds, rssMax };
+  } finally {
+    disturbance?.end();
+    stopWatching();
   }
 }
 
-function sameNumbers(a: Float64Array, b: Float64Array): boolean {
-  return a.length === b.length && a.every((value, i) => Object.is(value, b[i]));
-}
-
-/** Every segment of every worker, a megabyte at a time, with a checksum as a worker makes it. */
-function readSegments(folder: string): void {
-  const block = Buffer.alloc(1_048_576);
-  for (const worker of readdirSync(folder)) {
-    for (const name of readdirSync(join(folder, worker))) {
-      const file = openSync(join(folder, worker, name), 'r');
-      for (;;) {
-        const read = readSync(file, block, 0, block.length, null);
-        if (read === 0) break;
-        crc32c(block.subarray(0, read));
-      }
-      closeSync(file);
-    }
+function requireSame([first, ...others]: readonly RangeFit[]): void {
+  for (const { centroids } of others) {
+    if (centroids.every((value, i) => Object.is(value, first!.centroids[i]))) continue;
+    throw new Error('The same points gave other centroids.');
   }
 }
