@@ -77,7 +77,7 @@ class Simulation {
     const owners = this.#schedule.beginStep(this.#nowMs);
     for (const worker of this.#workers) {
       worker.queue = [...owners.keys()].filter((range) => owners[range] === worker.name);
-      this.#startNext(worker);
+      this.#startNext(worker, this.#nowMs);
     }
     while (!this.#schedule.isComplete) this.#tick();
   }
@@ -91,7 +91,8 @@ class Simulation {
         const range = worker.queue.shift()!;
         worker.held.add(range);
         if (!this.#schedule.answered(range, worker.name, this.#nowMs)) this.#wasted += 1;
-        this.#startNext(worker);
+        // Not at this tick: it went on when it was done.
+        this.#startNext(worker, worker.doneMs);
       }
     }
     for (const { worker: name, ranges } of this.#schedule.decide(this.#nowMs)) {
@@ -99,11 +100,11 @@ class Simulation {
       if (worker === undefined) continue;
       const wasIdle = worker.queue.length === 0;
       worker.queue.push(...ranges);
-      if (wasIdle) this.#startNext(worker);
+      if (wasIdle) this.#startNext(worker, this.#nowMs);
     }
   }
 
-  #startNext(worker: SimulatedWorker): void {
+  #startNext(worker: SimulatedWorker, nowMs: number): void {
     const range = worker.queue[0];
     if (range === undefined) return;
     const { rangeMs, packMs } = this.#options;
@@ -111,7 +112,7 @@ class Simulation {
     if (!isHeld && this.#started > this.#options.workers * this.#options.rangesPerWorker)
       this.#repacked += 1;
     this.#started += 1;
-    worker.doneMs = this.#nowMs + (rangeMs + (isHeld ? 0 : packMs)) * worker.speed;
+    worker.doneMs = nowMs + (rangeMs + (isHeld ? 0 : packMs)) * worker.speed;
   }
 
   #comeAndGo(): void {
