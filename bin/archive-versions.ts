@@ -30,11 +30,14 @@ export async function startArchiving(
   broker: Broker,
   isOnDuty: () => boolean,
 ): Promise<{ readonly stop: () => Promise<void> }> {
-  const { clock, logger } = context;
+  const { clock, logger, settings } = context;
+  const application = settings['application.id'];
   const artifacts = await openArtifacts(context);
   const stopping = new AbortController();
   const { signal } = stopping;
-  const working = keepArchived({ broker, artifacts, clock, logger, isOnDuty, signal });
+  const working = keepArchived({
+    ...{ broker, artifacts, application, clock, logger, isOnDuty, signal },
+  });
   return {
     async stop() {
       stopping.abort();

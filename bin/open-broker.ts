@@ -1,12 +1,13 @@
 // Chooses the log: Kafka by the settings, or the embedded one in a folder. The only place that names an adapter.
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Broker } from '../broker/index.ts';
 import { KafkaBroker, type SaslOptions, type TlsOptions } from '../broker/kafka/index.ts';
 import type { SettingValues } from '../config/index.ts';
 import { InvalidSettingError } from '../support/index.ts';
 import type { CommandContext } from './command-context.ts';
+import { usageError } from './exit-codes.ts';
 
 /**
  * Connected; the caller closes it.
@@ -47,6 +48,17 @@ export async function openEmbedded(
   const broker = new EmbeddedBroker({ dataDir: join(dataDir, 'log'), clock, logger });
   await broker.connect();
   return broker;
+}
+
+/**
+ * The log of a `dev` that is not running; the caller closes it. None is made.
+ * @throws MeanstreamError MEANSTREAM_USAGE when there is none
+ */
+export async function openStopped(context: CommandContext, dataDir: string): Promise<Broker> {
+  if (existsSync(join(dataDir, 'log'))) return openEmbedded(context, dataDir);
+  throw usageError(
+    `There is no embedded log in ${dataDir}; name the folder of \`dev\` with --data-dir, or Kafka with --set bootstrap.servers=host:port.`,
+  );
 }
 
 function tlsOf(settings: SettingValues): boolean | TlsOptions {

@@ -10,7 +10,7 @@ import {
 } from '../schemas/index.ts';
 import { DependencyDownError, InvalidSettingError } from '../support/index.ts';
 import { type CommandContext, defaultGatewayUrl, type SettingFlags } from './command-context.ts';
-import { openEmbedded, openKafka } from './open-broker.ts';
+import { openKafka, openStopped } from './open-broker.ts';
 import { styled, table, thousands } from './terminal.ts';
 
 export interface ChallengersFlags extends SettingFlags {
@@ -81,7 +81,7 @@ async function newestReport(
     return fromGateway(url ?? defaultGatewayUrl);
   }
   const broker =
-    dataDir === undefined ? await openKafka(context) : await openEmbedded(context, dataDir);
+    dataDir === undefined ? await openKafka(context) : await openStopped(context, dataDir);
   try {
     return await fromLog(broker);
   } finally {

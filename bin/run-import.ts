@@ -6,7 +6,7 @@ import { type ImportReport, importModel } from '../jobs/index.ts';
 import { InvalidModelFileError, InvalidSettingError } from '../support/index.ts';
 import { archiveOnce } from './archive-versions.ts';
 import type { CommandContext } from './command-context.ts';
-import { openEmbedded, openKafka } from './open-broker.ts';
+import { openKafka, openStopped } from './open-broker.ts';
 import { codeVersion } from './package-root.ts';
 import { pointDecoder } from './pipeline.ts';
 import type { ModelsFlags } from './run-models.ts';
@@ -25,7 +25,7 @@ export async function importModelFile(
   const model = named(await clustererIn(file), context);
   const { dataDir, promote = false } = flags;
   const broker =
-    dataDir === undefined ? await openKafka(context) : await openEmbedded(context, dataDir);
+    dataDir === undefined ? await openKafka(context) : await openStopped(context, dataDir);
   const line = new ProgressLine(process.stderr);
   try {
     const report = await importModel({

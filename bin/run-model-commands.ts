@@ -72,7 +72,9 @@ export async function showHistory(
   if (flags.json) return print(JSON.stringify(decisions));
   const rows = decisions.map((decision) => {
     const { number, action, outcome, refusal, previous, version, requestedBy, reason } = decision;
-    const moved = outcome === 'refused' ? `refused: ${refusal}` : `${previous ?? '–'} → ${version}`;
+    const { pruned } = decision;
+    const done = pruned === undefined ? `${previous ?? '–'} → ${version}` : pruned.join(', ');
+    const moved = outcome === 'refused' ? `refused: ${refusal}` : done;
     return [String(number), dateOf(decision), decision.alias, action, moved, requestedBy, reason];
   });
   print(table(['', 'when', 'alias', 'action', 'from → to', 'by', 'reason'], rows));

@@ -10,7 +10,7 @@ import { InvalidSettingError, MeanstreamError } from '../support/index.ts';
 import { archiveOnce } from './archive-versions.ts';
 import type { CommandContext, SettingFlags } from './command-context.ts';
 import { openArtifacts } from './open-artifacts.ts';
-import { openEmbedded, openKafka } from './open-broker.ts';
+import { openKafka, openStopped } from './open-broker.ts';
 import { table, thousands } from './terminal.ts';
 
 export interface ModelsFlags extends SettingFlags {
@@ -132,7 +132,7 @@ export async function archiveModels(
 }
 
 export function openLog(context: CommandContext, { dataDir }: ModelsFlags): Promise<Broker> {
-  return dataDir === undefined ? openKafka(context) : openEmbedded(context, dataDir);
+  return dataDir === undefined ? openKafka(context) : openStopped(context, dataDir);
 }
 
 export async function registryOf(

@@ -12,7 +12,7 @@ import { usageError } from './exit-codes.ts';
 import { askGateway } from './k-report/ask-gateway.ts';
 import { kReportHtml } from './k-report/k-report-html.ts';
 import { kReportText } from './k-report/k-report-text.ts';
-import { openEmbedded, openKafka } from './open-broker.ts';
+import { openKafka, openStopped } from './open-broker.ts';
 import { pointDecoder } from './pipeline.ts';
 import { ProgressLine, progressBar, thousands } from './terminal.ts';
 
@@ -53,7 +53,7 @@ async function fromLog(
   options: Omit<RunOptions, 'broker'>,
 ): Promise<KReport> {
   const broker =
-    dataDir === undefined ? await openKafka(context) : await openEmbedded(context, dataDir);
+    dataDir === undefined ? await openKafka(context) : await openStopped(context, dataDir);
   try {
     if (dataDir === undefined) await requireTopics(context, broker);
     return await recommendKFor(context, { broker, ...options });

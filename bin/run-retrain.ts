@@ -14,9 +14,9 @@ import {
   type TeamOptions,
 } from '../jobs/index.ts';
 import type { RetrainPhase } from '../schemas/index.ts';
-import type { Metrics } from '../support/index.ts';
+import { InvalidSettingError, type Metrics } from '../support/index.ts';
 import { archiveOnce } from './archive-versions.ts';
-import type { CommandContext, SettingFlags } from './command-context.ts';
+import { type CommandContext, defaultGatewayUrl, type SettingFlags } from './command-context.ts';
 import { requireTopics } from './deployment-topics.ts';
 import { exitCodes } from './exit-codes.ts';
 import { headline } from './k-report/k-criteria.ts';
@@ -45,6 +45,7 @@ export async function retrainOnce(
   flags: RetrainFlags,
   shutdown: Shutdown,
 ): Promise<void> {
+  if (context.settings['bootstrap.servers'].length === 0) throw withoutKafka();
   const broker = await openKafka(context);
   const line = new ProgressLine(process.stderr);
   const application = context.settings['application.id'];
@@ -73,6 +74,13 @@ export async function retrainOnce(
     await workers?.stop();
     await broker.close();
   }
+}
+
+function withoutKafka(): InvalidSettingError {
+  return new InvalidSettingError(
+    `retrain works on Kafka: name the brokers with --set bootstrap.servers=host:port. A running \`dev\` retrains when it is asked: ` +
+      `curl ${defaultGatewayUrl}/v1/retrains -H 'content-type: application/json' -d '{"k":7}' (\`meanstream k-recommend\` says which k).`,
+  );
 }
 
 /** A team's writer is its job log; this one fences it, and a server, in the same way. */

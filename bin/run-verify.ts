@@ -6,7 +6,7 @@ import { type Finding, type VerifyReport, verifyVersions } from '../verification
 import type { CommandContext, SettingFlags } from './command-context.ts';
 import { checkFailedError } from './exit-codes.ts';
 import { openArtifacts } from './open-artifacts.ts';
-import { openEmbedded, openKafka } from './open-broker.ts';
+import { openKafka, openStopped } from './open-broker.ts';
 import { pointDecoder } from './pipeline.ts';
 import { ProgressLine, progressBar, thousands } from './terminal.ts';
 
@@ -22,7 +22,7 @@ export async function verifyOnce(
 ): Promise<void> {
   const { settings } = context;
   const broker =
-    dataDir === undefined ? await openKafka(context) : await openEmbedded(context, dataDir);
+    dataDir === undefined ? await openKafka(context) : await openStopped(context, dataDir);
   const line = new ProgressLine(process.stderr);
   let artifacts: ArtifactStore | undefined;
   let report: VerifyReport;

@@ -4,7 +4,7 @@ import type { Broker } from '../broker/index.ts';
 import { type RecordBatch, recordValue, topics } from '../schemas/index.ts';
 import type { CommandContext } from './command-context.ts';
 import { followTopic } from './follow-topic.ts';
-import { openEmbedded, openKafka } from './open-broker.ts';
+import { openKafka, openStopped } from './open-broker.ts';
 
 interface TailLogOptions {
   readonly fromBeginning?: boolean;
@@ -19,7 +19,7 @@ export async function tailLog(context: CommandContext, options: TailLogOptions):
   const broker =
     options.dataDir === undefined
       ? await openKafka(context)
-      : await openEmbedded(context, options.dataDir);
+      : await openStopped(context, options.dataDir);
   try {
     await printAssignments(broker, options);
   } finally {

@@ -41,7 +41,6 @@ const attemptsMax = 5;
 
 interface ParentRecord {
   readonly type: 'parent';
-  readonly of: { readonly version: string; readonly createdAtMs: number };
   /** As on `models`. */
   readonly model: Uint8Array;
 }
@@ -70,6 +69,19 @@ export async function newestCoreset(
   application: string,
 ): Promise<ArtifactName | undefined> {
   return (await artifacts.readRef(refOf(application)))?.artifact;
+}
+
+/**
+ * What the next retrain begins with, and what the newest goes on from: a job under way began with one of the two.
+ * @throws ArtifactCorruptedError when the newest cannot be read: then nobody knows
+ */
+export async function neededCoresets(
+  artifacts: ArtifactStore,
+  application: string,
+): Promise<Set<string>> {
+  const newest = await readCoreset(artifacts, application);
+  const { artifact, base } = newest ?? {};
+  return new Set([artifact, base].filter((name) => name !== undefined));
 }
 
 /** One by its name. */
@@ -101,14 +113,10 @@ export async function keepCoreset(
 
 /**
  * The model that a retrain replaces, as it was when it began: with range, seed and coreset, all that its version can be made again
- * from. Named for the version, so that no two have one between them. @returns its name in the store
+ * from. Retrains of one parent have one between them. @returns its name in the store
  */
-export function keepParent(
-  artifacts: ArtifactStore,
-  of: { readonly version: string; readonly createdAtMs: number },
-  parent: Model,
-): Promise<ArtifactName> {
-  const record: ParentRecord = { type: 'parent', of, model: encodeModel(parent) };
+export function keepParent(artifacts: ArtifactStore, parent: Model): Promise<ArtifactName> {
+  const record: ParentRecord = { type: 'parent', model: encodeModel(parent) };
   return artifacts.put(encodeColumnMessage(record));
 }
 

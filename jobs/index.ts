@@ -1,6 +1,7 @@
 // Processes that meet the stream only at topics: retrain, on any number of machines, and the recommendation of K. Read retrain.ts,
 // then distributed/coordinator.ts and distributed/retrain-worker.ts.
 
+export { type ArchivistOptions, keepArchived } from './archivist.ts';
 export {
   forgetCoresets,
   newestCoreset,
@@ -22,7 +23,14 @@ export {
   type ModelToImport,
 } from './import-model.ts';
 export { ModelFollower } from './model-follower.ts';
-export { type CommandOptions, commandModel } from './publish-version.ts';
+export {
+  type PrunePolicy,
+  type PruneRow,
+  planPrune,
+  type SweepOptions,
+  sweepArtifacts,
+} from './prune-versions.ts';
+export { type CommandOptions, commandModel, requestModel } from './publish-version.ts';
 export {
   type KReport,
   type RecommendKOptions,
@@ -50,11 +58,9 @@ export {
 } from './retrain-runner.ts';
 export {
   type ArchiveOptions,
-  type ArchivistOptions,
   archivedVersion,
   archiveVersions,
   artifactsBehind,
   isArchived,
-  keepArchived,
   versionsToArchive,
 } from './version-archive.ts';

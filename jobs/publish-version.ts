@@ -38,6 +38,8 @@ export interface Release extends Omit<CommandOptions, 'command'> {
   readonly promotionWaitMsMax?: number | undefined;
   /** How the version and the request reach the log. Default: one after the other. */
   readonly write?: ((appends: readonly Append[]) => Promise<void>) | undefined;
+  /** Called once they are there, before anybody's decision is waited for. */
+  readonly published?: () => Promise<void>;
 }
 
 const promotionWaitMsDefault = 30_000;
@@ -51,12 +53,16 @@ export async function releaseVersion(release: Release): Promise<void> {
   const { version, createdAtMs } = model;
   const { write = (appends) => writePlainly(broker, appends) } = release;
   const published = append(topics.models, modelKey(version), encodeModel(model), createdAtMs);
-  if (!promote && !shadow) return write([published]);
+  if (!promote && !shadow) {
+    await write([published]);
+    return release.published?.();
+  }
   const asked = shadow
     ? ({ command: 'alias', alias: 'shadow' } as const)
     : ({ command: 'promote' } as const);
   const command = requestOf({ ...asked, version, requestedBy, reason }, clock);
   await write([published, appendOf(command)]);
+  await release.published?.();
   if (release.promotionWaitMsMax !== 0) await decisionAbout(command, release);
 }
 
@@ -65,9 +71,16 @@ export async function releaseVersion(release: Release): Promise<void> {
  * @throws RefusedError with the owner's reason, FatalError when nobody answers; then the request stands.
  */
 export async function commandModel(options: CommandOptions): Promise<ModelDecision> {
+  return decisionAbout(await requestModel(options), options);
+}
+
+/** Puts a command on the audit log, for when nobody is there to decide yet. */
+export async function requestModel(
+  options: Pick<CommandOptions, 'broker' | 'command' | 'clock'>,
+): Promise<ModelCommand> {
   const command = requestOf(options.command, options.clock);
   await writePlainly(options.broker, [appendOf(command)]);
-  return decisionAbout(command, options);
+  return command;
 }
 
 async function decisionAbout(
@@ -101,7 +114,7 @@ function appendOf(command: ModelCommand): Append {
 
 /** After all that are known: the registry must be up to date. */
 export function nextVersion(parent: Model, k: number, registry: ModelRegistry): string {
-  return `${nextGeneration(parent, { ...parent, k }, registry.versions())}.0`;
+  return `${nextGeneration(parent, { ...parent, k }, registry.knownNames())}.0`;
 }
 
 function append(topic: string, key: Uint8Array, value: Uint8Array, timestampMs: number): Append {

@@ -365,7 +365,7 @@ async function release(
   const points = exactPoints + summaryPoints;
   const coreset = await keep(options, parent, plan, fit, points);
   const { artifacts } = options;
-  const kept = artifacts && (await keepParent(artifacts, { version, createdAtMs }, parent));
+  const kept = artifacts && (await keepParent(artifacts, parent));
   const parameters = {
     scaling: problem.scaling ? 'standard' : 'none',
     ...(base !== undefined && { coreset: base.artifact }),
@@ -379,7 +379,11 @@ async function release(
   const shadow = plan.promote && plan.gate;
   const promoted = plan.promote && !shadow && inertia <= parentInertia;
   const asked = { promote: promoted, shadow, requestedBy, reason };
-  await releaseVersion({ ...options, follower, model, ...asked });
+  const published = async (): Promise<void> => {
+    // A prune may have deleted what an older version of this parent named, before it saw this one.
+    if (artifacts !== undefined) await keepParent(artifacts, parent);
+  };
+  await releaseVersion({ ...options, follower, model, published, ...asked });
   const exactShare = points === 0 ? 1 : exactPoints / points;
   const history = { exactPoints, summaryPoints, summaryRows: base?.n ?? 0, exactShare, coreset };
   const told = { inertia, parentInertia, iterations, idsKept, promoted, shadow };

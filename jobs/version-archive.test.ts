@@ -166,7 +166,7 @@ it('goes on while it is on duty, also when the store was away', async () => {
     sleep: (_: number, signal?: AbortSignal) => systemClock.sleep(5, signal),
   };
   const working = keepArchived({
-    ...{ broker, artifacts: away, clock, logger, signal: stopping.signal },
+    ...{ broker, artifacts: away, application: 'test', clock, logger, signal: stopping.signal },
     isOnDuty: () => true,
   });
   await publish(versionOf('1.0.0'));

@@ -24,6 +24,8 @@ export interface Decided {
   readonly pinnedBy: number | null;
   /** Every generation that has been champion → the number of the next id to mint when it began. */
   readonly births: Readonly<Record<string, number>>;
+  /** By the newest prune: a reader of `models` may not have heard of it yet. */
+  readonly pruned?: readonly string[];
 }
 
 export const nothingDecided: Decided = {
@@ -38,6 +40,7 @@ export function afterDecision(before: Decided, decision: ModelDecision): Decided
   const { number, alias, action, outcome, version, previous } = decision;
   if (outcome === 'refused') return { ...before, number };
   const aliases = { ...before.aliases, [alias]: { version, number } };
+  if (action === 'prune') return { ...before, number, pruned: decision.pruned ?? [] };
   if (action === 'pin') return { ...before, number, aliases, pinnedBy: number };
   if (action === 'unpin') return { ...before, number, aliases, pinnedBy: null };
   const replaced = alias === 'champion' ? previous : before.replaced;
@@ -68,7 +71,7 @@ export function refusalOf(
   if (expected !== undefined && expected !== newest) {
     return `decision ${newest} about ${alias} is newer than ${expected}`;
   }
-  if (name === 'alias') return undefined;
+  if (name === 'alias' || name === 'prune') return undefined;
   if (name === 'unpin') return decided.pinnedBy === null ? 'the model is not pinned' : undefined;
   if (decided.pinnedBy !== null) {
     return `the model is pinned by decision ${decided.pinnedBy}; unpin it first`;

@@ -35,7 +35,7 @@ import {
   recordValue,
   topics,
 } from '../schemas/index.ts';
-import type { KeyValueStore, ModelRegistry } from '../state-stores/index.ts';
+import { type KeyValueStore, type ModelRegistry, neededVersions } from '../state-stores/index.ts';
 import { InvalidRecordError } from '../support/index.ts';
 import { afterDecision, aliasOf, refusalOf, versionAsked } from './decided.ts';
 import { FoldState } from './fold-state.ts';
@@ -222,9 +222,10 @@ export class FoldCentroids implements Processor<RecordBatch> {
     if (command === undefined) return true;
     const { decided, version: current } = this.#state;
     const version = versionAsked(command, decided);
-    const named = version === null ? undefined : this.#models.get(version);
+    const named = version === null ? undefined : this.#versionNamed(version);
     const refusal =
       refusalOf(command, decided, current) ??
+      (command.command === 'prune' ? this.#pruneRefusal(command) : undefined) ??
       (version !== null && named === undefined ? this.#unknown(version, command) : undefined);
     if (refusal === 'later') {
       this.#deliveries += 1;
@@ -237,12 +238,49 @@ export class FoldCentroids implements Processor<RecordBatch> {
     return true;
   }
 
+  #versionNamed(version: string): Model | undefined {
+    return this.#isPruned(version) ? undefined : this.#models.get(version);
+  }
+
+  /** Also when the reader of `models` has not heard of it yet. */
+  #isPruned(version: string): boolean {
+    const { pruned = [] } = this.#state.decided;
+    return pruned.includes(version) || this.#models.isPruned(version);
+  }
+
+  /** All that is asked for, or nothing: whoever asked has seen other aliases when something is needed. */
+  #pruneRefusal({ versions = [] }: ModelCommand): string | undefined {
+    const { decided, version: current } = this.#state;
+    if (this.#models.decisionNumber < decided.number) {
+      return `decision ${decided.number} has just been made; look again`;
+    }
+    const facts = this.#models.keptVersions().flatMap((name) => this.#models.kept(name) ?? []);
+    const { replaced, aliases } = decided;
+    const { challenger, shadow } = aliases;
+    const others = { challenger: challenger?.version, shadow: shadow?.version };
+    const holders = { current, aliases: others, replaced, versions: facts };
+    const needed = neededVersions(holders, new Set(versions));
+    const [one] = needed;
+    if (one !== undefined) return `version ${one[0]} is needed: ${one[1]}`;
+    const gone = versions.find((version) => this.#models.kept(version) === undefined);
+    return gone && `version ${gone} is not on the topic ${topics.models}`;
+  }
+
+  #prune(versions: readonly string[], context: ProcessorContext): void {
+    const output = context.output(topics.models);
+    for (const version of versions) {
+      output.append(context.currentSystemTimeMs(), modelKey(version), null);
+    }
+    context.logger.info({ versions }, `${versions.length} versions are pruned`);
+  }
+
   /**
    * What publishes a version and what names it write to different topics: one may be seen before the other. But an old version
    * that is not there will not come.
    */
   #unknown(version: string, { command }: ModelCommand): string {
     const { decided, version: current } = this.#state;
+    if (this.#isPruned(version)) return `version ${version} was pruned`;
     const isOld = current !== undefined && compareVersions(version, current) < 0;
     const mayCome = command === 'rollback' ? version === decided.replaced : !isOld;
     if (mayCome && this.#deliveries < deliveriesMax) return 'later';
@@ -256,6 +294,7 @@ export class FoldCentroids implements Processor<RecordBatch> {
     const previous = before ?? null;
     if (name === 'promote') this.#promote(named!, context);
     else if (name === 'rollback') this.#rollBack(named!, context);
+    else if (name === 'prune') this.#prune(command.versions!, context);
     const now = name === 'alias' ? named?.version : this.#state.version;
     this.#decide(command, { alias, version: now ?? null, previous }, context);
     this.#retireShadow(command, named, context);
@@ -287,7 +326,7 @@ export class FoldCentroids implements Processor<RecordBatch> {
     const { k, dims, metric = 'euclidean' } = online!.basis;
     const current = { version: this.#state.version!, k, dims, metric };
     const lived = Object.keys(decided.births).map((generation) => `${generation}.0`);
-    const name = nextGeneration(current, former, [...lived, ...this.#models.versions()]);
+    const name = nextGeneration(current, former, [...lived, ...this.#models.knownNames()]);
     this.#succeed(() => takeUpFormer(this.#state, former, name), context);
   }
 
@@ -338,6 +377,7 @@ export class FoldCentroids implements Processor<RecordBatch> {
       requestedAtMs: asked.timestampMs,
       decidedAtMs: context.currentSystemTimeMs(),
       deltaOffset: this.#state.deltaOffset,
+      ...(asked.command === 'prune' && refusal === null && { pruned: asked.versions! }),
     };
     this.#state.decided = afterDecision(this.#state.decided, decision);
     this.#changed = true;

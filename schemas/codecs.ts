@@ -186,18 +186,27 @@ export function encodeModelCommand(command: ModelCommand): Uint8Array {
 }
 
 const versionPattern = /^\d+\.\d+\.\d+$/;
-const commandFields = ['promote', 'rollback', 'alias', 'pin', 'unpin'];
+const commandFields = ['promote', 'rollback', 'alias', 'pin', 'unpin', 'prune'];
+
+function areVersions(versions: unknown): boolean {
+  return (
+    Array.isArray(versions) &&
+    versions.length > 0 &&
+    versions.every((each) => versionPattern.test(each))
+  );
+}
 
 /** Commands may be written by hand, so every field is checked. */
 export function decodeModelCommand(bytes: Uint8Array): ModelCommand {
   const command = fromJson<ModelCommand>('model command', bytes);
-  const { command: name, version, alias, id, expected, judged } = command;
+  const { command: name, version, versions, alias, id, expected, judged } = command;
   const isVersion = typeof version === 'string' && versionPattern.test(version);
   const isNone = version === undefined || version === null;
   const wanted = { promote: isVersion, rollback: isVersion || isNone, alias: isVersion || isNone };
   const fields: [keyof ModelCommand, boolean][] = [
     ['command', commandFields.includes(name)],
-    ['version', { ...wanted, pin: isNone, unpin: isNone }[name] ?? true],
+    ['version', { ...wanted, pin: isNone, unpin: isNone, prune: isNone }[name] ?? true],
+    ['versions', name === 'prune' ? areVersions(versions) : versions === undefined],
     ['alias', name === 'alias' ? ['challenger', 'shadow'].includes(alias!) : alias === undefined],
     ['id', id === undefined || typeof id === 'string'],
     ['expected', expected === undefined || Number.isSafeInteger(expected)],

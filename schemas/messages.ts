@@ -57,10 +57,13 @@ export type ModelAlias = 'champion' | 'challenger' | 'shadow';
  *   rollback   the champion becomes what a version that was champion had learned: `version`, or what it has replaced
  *   alias      `alias` points at `version` from now on, or at nothing
  *   pin        the champion neither learns nor is replaced until `unpin`
+ *   prune      `versions` are forgotten, all of them, when nothing needs one
  */
 export interface ModelCommand {
-  readonly command: 'promote' | 'rollback' | 'alias' | 'pin' | 'unpin';
+  readonly command: 'promote' | 'rollback' | 'alias' | 'pin' | 'unpin' | 'prune';
   readonly version?: string | null;
+  /** Of `prune` only. */
+  readonly versions?: readonly string[];
   /** Of `alias` only; the others are about the champion. */
   readonly alias?: 'challenger' | 'shadow';
   /** By which the sender finds its decision. */
@@ -109,6 +112,8 @@ export interface ModelDecision {
   readonly decidedAtMs: number;
   /** Deltas before this offset were taken in before it. */
   readonly deltaOffset: number;
+  /** Versions whose records are gone with it; their names are never given again. */
+  readonly pruned?: readonly string[];
 }
 
 /** Where a version lies outside of the log. Said once it lies there. */

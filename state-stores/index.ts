@@ -47,3 +47,4 @@ export type {
   StoreEntry,
   StoreWrite,
 } from './state-store.ts';
+export { neededVersions, type VersionFacts, type VersionHolders } from './version-retention.ts';

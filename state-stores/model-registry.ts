@@ -21,6 +21,7 @@ import {
 } from '../schemas/index.ts';
 import { type Logger, silentLogger } from '../support/index.ts';
 import type { GlobalStore } from './state-store.ts';
+import type { VersionHolders } from './version-retention.ts';
 
 export interface ModelRegistryOptions {
   /** Of the global store in the topology. */
@@ -43,6 +44,9 @@ export interface AliasEntry {
 
 export const modelAliases: readonly ModelAlias[] = ['champion', 'challenger', 'shadow'];
 
+/** Decisions by which the champion becomes another. */
+const moves: readonly string[] = ['bootstrap', 'promote', 'rollback'];
+
 /** The oldest versions are forgotten beyond this many. */
 export const modelVersionsMax = 1_000;
 
@@ -53,12 +57,14 @@ export class ModelRegistry implements GlobalStore {
   readonly #listeners = new Set<ModelListener>();
   readonly #versions = new Map<string, Model | Uint8Array>();
   readonly #artifacts = new Map<string, VersionArtifact>();
+  readonly #pruned = new Set<string>();
   readonly #decisions = new Map<number, ModelDecision>();
   /** The newest applied decision about each alias. */
   readonly #newest = new Map<ModelAlias, ModelDecision>();
   #pinned: ModelDecision | undefined;
   readonly #comparisons = new Map<number, ShadowComparison>();
   #decisionNumber = 0;
+  #replaced: string | null = null;
   #current: Model | undefined;
 
   constructor(options: ModelRegistryOptions = {}) {
@@ -123,6 +129,22 @@ export class ModelRegistry implements GlobalStore {
   /** The names of those that have a record of their own. */
   keptVersions(): string[] {
     return [...this.#versions.keys()];
+  }
+
+  /** Every name that was ever given, as far as anybody remembers: none is given again. */
+  knownNames(): string[] {
+    return [...new Set([...this.versions(), ...this.#pruned])];
+  }
+
+  isPruned(version: string): boolean {
+    return this.#pruned.has(version);
+  }
+
+  /** What holds versions, as far as it is decided. */
+  holders(): Omit<VersionHolders, 'versions'> {
+    const [challenger, shadow] = [this.alias('challenger').version, this.alias('shadow').version];
+    const aliases = { challenger, shadow };
+    return { current: this.#current?.version, aliases, replaced: this.#replaced };
   }
 
   /** Where a version lies outside of the log; undefined while it is not archived. */
@@ -199,6 +221,11 @@ export class ModelRegistry implements GlobalStore {
     this.#decisions.set(decision.number, decision);
     this.#decisionNumber = Math.max(this.#decisionNumber, decision.number);
     if (decision.outcome === 'refused') return;
+    for (const version of decision.pruned ?? []) this.#pruned.add(version);
+    if (decision.action === 'prune') return;
+    if (decision.alias === 'champion' && moves.includes(decision.action)) {
+      this.#replaced = decision.previous;
+    }
     this.#newest.set(decision.alias, decision);
     if (decision.action === 'pin') this.#pinned = decision;
     if (decision.action === 'unpin') this.#pinned = undefined;

@@ -2,6 +2,7 @@
 // the bytes of an undisturbed one.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { exitCodes } from '../bin/exit-codes.ts';
 import { modelOf } from '../gateway/testing/gateway-fixture.ts';
 import {
   bytesOf,
@@ -208,5 +209,18 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
     await running.waitFor(/MEANSTREAM_JOB_CANCELLED/);
     expect((await versionOf(await coordinator())).equals(expected)).toBe(true);
     expect((await deployment.run(['retrain', '--cancel'])).stdout).toContain('no retrain');
+  }, 120_000);
+
+  it('by hand is refused with exit code 5 while another process serves retrains, and says what to do', async () => {
+    const serving = deployment.start(['retrain', '--serve'], { 'group.instance.id': 'server' });
+    await serving.waitFor(/waiting for retrains to be asked for/);
+    for (const flags of [['--no-promote'], ['--no-promote', '--in-memory']]) {
+      const { code, stderr } = await deployment.run(['retrain', ...flags]);
+      expect(code).toBe(exitCodes.refused);
+      expect(exitCodes.refused).toBe(5);
+      expect(stderr).toMatch(/MEANSTREAM_REFUSED.*served by 1 live process.*POST \/v1\/retrains/);
+    }
+    expect(await serving.end('SIGTERM')).toBe(0);
+    expect((await deployment.run(['retrain', '--no-promote'])).code).toBe(0);
   }, 120_000);
 });

@@ -355,7 +355,9 @@ class Verification {
 
   async #refitted(made: Model, parent: Model): Promise<Model> {
     const { broker, decoder, fit, artifacts } = this.#options;
-    if (this.#broken.has(made.parameters?.coreset ?? '')) return made;
+    const isBroken = this.#broken.has(made.parameters?.coreset ?? '');
+    // What was pruned may have lost the coreset it began with.
+    if (isBroken || this.#registry.isPruned(made.version)) return made;
     return refit({ made, parent, broker, decode: decoder(), fit, artifacts });
   }
 

@@ -6,6 +6,7 @@ import { example, openContext, quiet, withSettings } from '../command-context.ts
 import type { ImportFlags } from '../run-import.ts';
 import type { CommandFlags } from '../run-model-commands.ts';
 import type { ExportFlags, ExportFormat, ModelsFlags } from '../run-models.ts';
+import type { PruneFlags } from '../run-prune.ts';
 
 const exportFormats: readonly ExportFormat[] = ['onnx', 'pmml', 'safetensors'];
 
@@ -46,6 +47,7 @@ ${example('meanstream models export current --format onnx --out model.onnx --set
     );
   addImport(models);
   addArchive(models);
+  addPrune(models);
   addAliasCommands(models);
 }
 
@@ -90,6 +92,29 @@ ${example('meanstream models archive 1.1.0 --set bootstrap.servers=localhost:909
     .action(async (version: string | undefined, flags: ModelsFlags) =>
       (await loaded()).archiveModels(context(flags), version, flags),
     );
+}
+
+function addPrune(models: Command): void {
+  common(models.command('prune'))
+    .description('delete versions, and artifacts, that nothing needs any more')
+    .option('--keep <n>', 'newest generations that stay in any case', '10')
+    .option('--older-than <age>', 'only what is older, such as 30d, 12h or 90m')
+    .option('--dry-run', 'show what would go, what stays and why; change nothing')
+    .option('--yes', 'do not ask')
+    .option('--json', 'as JSON')
+    .addHelpText(
+      'after',
+      `
+Stays, whatever is asked for: the generation in use, where aliases point, what a rollback goes back to, the lineage of all that stays,
+the coresets that a version that stays or the next retrain begins with, and, while the log has its first delta, all that \`verify\` goes
+through. The owner of the model decides, all or nothing, between promotions and rollbacks (\`models history\`): run it while a processor
+does. With --data-dir it is asked for, and done when \`dev\` starts.
+${example('meanstream models prune --keep 20 --older-than 30d --dry-run', 'meanstream models prune --keep 20 --older-than 30d --yes')}`,
+    )
+    .action(async (flags: PruneFlags) => {
+      const { pruneModels } = await import('../run-prune.ts');
+      await pruneModels(context(flags), flags);
+    });
 }
 
 /** What points are assigned with: who moved it when and why, and moving it. */

@@ -1,16 +1,13 @@
 // `meanstream reset`: shows the plan, makes sure that nobody is at work and that it is wanted, and carries it out.
 
-import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Broker } from '../../broker/index.ts';
 import { coordinatorGroup, forgetCoresets, retrainGroup } from '../../jobs/index.ts';
 import { DependencyDownError, MeanstreamError, RefusedError } from '../../support/index.ts';
 import type { CommandContext, SettingFlags } from '../command-context.ts';
 import { confirm } from '../confirm.ts';
-import { usageError } from '../exit-codes.ts';
 import { openArtifacts } from '../open-artifacts.ts';
-import { openEmbedded, openKafka } from '../open-broker.ts';
+import { openKafka, openStopped } from '../open-broker.ts';
 import { table } from '../terminal.ts';
 import { planReset, type ResetPlan } from './reset-plan.ts';
 
@@ -55,13 +52,8 @@ async function openLog(
     return { broker: await openKafka(context), where: `Kafka at ${servers.join(',')}` };
   }
   const dataDir = flags.dataDir ?? dataDirDefault;
-  if (!existsSync(join(dataDir, 'log'))) {
-    throw usageError(
-      `There is no embedded log in ${dataDir}; name the folder of \`dev\` with --data-dir, or Kafka with --set bootstrap.servers=host:port.`,
-    );
-  }
   try {
-    return { broker: await openEmbedded(context, dataDir), where: `embedded log in ${dataDir}` };
+    return { broker: await openStopped(context, dataDir), where: `embedded log in ${dataDir}` };
   } catch (cause) {
     if (!(cause instanceof DependencyDownError) || cause.fields.isHeld !== true) throw cause;
     throw new RefusedError(

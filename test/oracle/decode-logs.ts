@@ -33,8 +33,8 @@ export function decodeLogs(raw: RawLogs): RecordedLogs {
     })),
     models: raw.models.flatMap(({ key, value }) => {
       const record = modelRecordKind(key);
-      if (record?.kind !== 'model') return [];
-      return [{ name: record.name, model: decodeModel(value!) }];
+      if (record?.kind !== 'model' || value === null) return [];
+      return [{ name: record.name, model: decodeModel(value) }];
     }),
     decisions: raw.models.flatMap(({ key, value }) =>
       modelRecordKind(key)?.kind === 'decision' ? [decodeModelDecision(value!)] : [],
