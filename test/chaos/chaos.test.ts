@@ -1,5 +1,6 @@
 // The short form of `npm run chaos` (run.ts says what a row must prove): 25 kills, two at each named point, 3 zombies, 9 joins,
-// leaves and crashes, 13 network faults, 3 upgrades and downgrades, a node stopped and one killed, 20 damages to files.
+// leaves and crashes, 13 network faults, 3 upgrades and downgrades, a node stopped and one
+// killed, 20 damages to files, 200 histories of aborted transactions.
 import { describe, expect, it } from 'vitest';
 import { ownKafkaMissing } from '../support/kafka-cluster.ts';
 import { runChaos } from './chaos.ts';
@@ -24,6 +25,7 @@ describe(`chaos (seed ${seed})`, () => {
       ['R1', 'R2', 'R5', 'R6', 'R4', 'R8'],
     ],
     ['brokers that stop and die', ['R3']],
+    ['transactions that overlap and abort', ['R16']],
   ])(
     `nothing shows of %s${missing ? ` (skipped: ${missing})` : ''}`,
     async (_name, rows) => {

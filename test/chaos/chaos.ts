@@ -1,5 +1,6 @@
 // Runs rows of the chaos table, each on a field of its own or several on one, and collects the verdicts.
 import { Random } from '../../support/index.ts';
+import { abortedTransactions } from './aborted-transactions.ts';
 import { brokerBounce } from './broker-bounce.ts';
 import type { Counts, FieldRow, OwnRow, Scale } from './chaos-row.ts';
 import { diskFaults } from './disk-faults.ts';
@@ -31,7 +32,7 @@ const onProxy: readonly FieldRow[] = [
   ...[killAtPoints, zombies, rebalances, rollingUpgrade, networkFaults, diskFaults],
 ];
 const onNodes: readonly FieldRow[] = [brokerBounce];
-const alone: readonly OwnRow[] = [stateDamage];
+const alone: readonly OwnRow[] = [stateDamage, abortedTransactions];
 
 export const rowIds = [...onProxy, ...onNodes, ...alone].map(({ id }) => id);
 
