@@ -198,7 +198,9 @@ export function reportText(report: RetrainReport): string {
   const change = ((inertia / parentInertia - 1) * 100).toFixed(2);
   const kept = shadow
     ? 'set beside the champion, where live points decide'
-    : 'published as a candidate, not promoted';
+    : inertia > parentInertia
+      ? `published as a candidate: its inertia is larger, as with fewer clusters it always is. \`meanstream models promote ${version}\` takes it all the same`
+      : 'published as a candidate, not promoted';
   const fate = promoted ? 'promoted' : kept;
   return `${version} from ${thousands(points)} points in ${(durationMs / 1_000).toFixed(1)} s: inertia ${change} % against ${parent}; ${fate}${seenText(report.history)}`;
 }

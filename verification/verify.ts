@@ -197,7 +197,8 @@ class Verification {
   /** A candidate that is promoted is compared again as a birth; one that never was, only here. */
   async #compareCandidate(recorded: Model): Promise<void> {
     const { version, parent, origin } = recorded;
-    if (origin !== 'retrain') return;
+    // What was pruned stands in the log until it is compacted, but what it was made from may be gone.
+    if (origin !== 'retrain' || this.#registry.isPruned(version)) return;
     const before = parent === null ? undefined : this.#kept.get(parent);
     if (before === undefined) {
       this.#find(`version ${version}`, 'parent', String(parent), 'a version that was recomputed');
@@ -355,9 +356,7 @@ class Verification {
 
   async #refitted(made: Model, parent: Model): Promise<Model> {
     const { broker, decoder, fit, artifacts } = this.#options;
-    const isBroken = this.#broken.has(made.parameters?.coreset ?? '');
-    // What was pruned may have lost the coreset it began with.
-    if (isBroken || this.#registry.isPruned(made.version)) return made;
+    if (this.#broken.has(made.parameters?.coreset ?? '')) return made;
     return refit({ made, parent, broker, decode: decoder(), fit, artifacts });
   }
 
