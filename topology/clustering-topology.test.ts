@@ -5,6 +5,7 @@ import {
   type Assignment,
   type CentroidDelta,
   decodeClusterEvent,
+  decodeLearningMessage,
   decodeModel,
   encodeLearningMessage,
   encodeModel,
@@ -178,6 +179,23 @@ describe('the first model', () => {
     await driver.run();
     expect(await assignments()).toHaveLength(105);
     expect((await verdict()).findings).toEqual([]);
+  });
+
+  it('is waited for in bounded memory: of a long log only its beginning is taken in, once', async () => {
+    await start({}, 1);
+    const [logged, inHandMax] = [80_000, 32_768];
+    await driver.pipe(
+      topics.points,
+      Array.from({ length: logged }, () => ({ value: '[1,1]' })),
+    );
+    for (let i = 0; i < 3; i++) await driver.run();
+    const sent = (await readAll(driver.broker, topics.centroidDeltas)).map(({ value }) =>
+      decodeLearningMessage(value!),
+    );
+    const rows = sent.map((message) => (message.kind === 'sample' ? message.weights.length : 0));
+    expect(current()).toBeUndefined();
+    expect(rows.reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(inHandMax);
+    expect(rows.reduce((sum, count) => sum + count, 0)).toBeGreaterThan(0);
   });
 
   it('is no reason to wait for records that are no points', async () => {

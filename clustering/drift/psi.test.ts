@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Random } from '../../support/index.ts';
 import { psi, psiNoise } from './psi.ts';
@@ -20,6 +21,30 @@ describe('the population stability index', () => {
       (0.3 - 0.3) * Math.log(0.3 / 0.3) +
       (0.2 - 0.5) * Math.log(0.2 / 0.5);
     expect(psi([50, 30, 20], [200, 300, 500])).toBeCloseTo(expected, 12);
+  });
+
+  it('is the sum over bins, worked out share by share, an empty one standing for almost nothing', () => {
+    const share = (count: number, total: number) =>
+      count === 0 ? Math.min(1e-4, 0.5 / total) : count / total;
+    const bins = fc.tuple(fc.nat({ max: 50 }), fc.nat({ max: 50 }));
+    fc.assert(
+      fc.property(fc.array(bins, { minLength: 2, maxLength: 20 }), (counts) => {
+        const [before, now] = [counts.map(([n]) => n + 1), counts.map(([, m]) => m)];
+        const n = before.reduce((sum, count) => sum + count);
+        const m = Math.max(
+          1,
+          now.reduce((sum, count) => sum + count),
+        );
+        const terms = counts.map((_, bin) => {
+          const [p, q] = [share(before[bin]!, n), share(now[bin]!, m)];
+          return (p - q) * (Math.log(p) - Math.log(q));
+        });
+        expect(psi(before, now)).toBeCloseTo(
+          terms.reduce((sum, term) => sum + term),
+          10,
+        );
+      }),
+    );
   });
 
   it('is 0 for equal shares, of any number of points', () => {
