@@ -21,7 +21,7 @@ import {
 import type { Model } from '../schemas/index.ts';
 import { type Clock, InvalidSettingError } from '../support/index.ts';
 import { ModelFollower } from './model-follower.ts';
-import { nextVersion, releaseVersion } from './publish-version.ts';
+import { claimVersion, releaseVersion } from './publish-version.ts';
 import { type DecodePoints, type PlannedRange, planRanges, pointsOf, recordsIn } from './replay.ts';
 
 /** Centroids in input units, and what the maker knows of them. */
@@ -79,10 +79,9 @@ export async function importModel(options: ImportOptions): Promise<ImportReport>
     const parent = follower.registry.current();
     if (parent !== undefined) checkFits(given, parent);
     const seen = await lookAt(options, parent);
-    await follower.catchUp();
     const { clusterIds, nextClusterNumber, idsKept } = namesOf(given.k, parent, seen);
-    const version =
-      parent === undefined ? firstVersion : nextVersion(parent, given.k, follower.registry);
+    const before = parent ?? { ...given, version: firstVersion };
+    const version = await claimVersion({ ...options, follower, parent: before, k: given.k });
     const model = versionOf(options, seen, { version, parent, clusterIds, nextClusterNumber });
     await releaseVersion({ ...options, follower, model });
     return {
@@ -98,8 +97,8 @@ export async function importModel(options: ImportOptions): Promise<ImportReport>
   }
 }
 
-/** Not 1.0.0: a stream that seeds a model of its own meanwhile calls that so. */
-const firstVersion = '1.1.0';
+/** Left to a stream that seeds a model of its own meanwhile. */
+const firstVersion = '1.0.0';
 
 function checkFits(given: ModelToImport, current: Model): void {
   const faults: string[] = [];

@@ -30,7 +30,15 @@ export {
   type SweepOptions,
   sweepArtifacts,
 } from './prune-versions.ts';
-export { type CommandOptions, commandModel, requestModel } from './publish-version.ts';
+export {
+  type ClaimOptions,
+  type CommandOptions,
+  claimVersion,
+  commandModel,
+  type Release,
+  releaseVersion,
+  requestModel,
+} from './publish-version.ts';
 export {
   type KReport,
   type RecommendKOptions,

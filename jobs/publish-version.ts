@@ -1,8 +1,13 @@
 // How a version that a job has made reaches the world: its number, the record on `models`, and the request for its promotion.
+//
+// Jobs and the owner (at a rollback) give numbers without asking each other. Whoever needs one claims it on `models` and reads on
+// to that claim: the number is theirs if no claim to it comes before in the log, else they claim the next.
 
 import { randomUUID } from 'node:crypto';
 import type { Append, Broker } from '../broker/index.ts';
 import {
+  claimKey,
+  encodeClaim,
   encodeModel,
   encodeModelCommand,
   type Model,
@@ -13,7 +18,6 @@ import {
   RecordBatchBuilder,
   topics,
 } from '../schemas/index.ts';
-import type { ModelRegistry } from '../state-stores/index.ts';
 import { type Clock, FatalError, RefusedError } from '../support/index.ts';
 import type { ModelFollower } from './model-follower.ts';
 
@@ -112,9 +116,35 @@ function appendOf(command: ModelCommand): Append {
   return append(topics.modelCommands, key, encodeModelCommand(command), command.timestampMs);
 }
 
-/** After all that are known: the registry must be up to date. */
-export function nextVersion(parent: Model, k: number, registry: ModelRegistry): string {
-  return `${nextGeneration(parent, { ...parent, k }, registry.knownNames())}.0`;
+export interface ClaimOptions extends Pick<CommandOptions, 'broker' | 'follower' | 'clock'> {
+  /** What it comes after. */
+  readonly parent: Pick<Model, 'version' | 'k' | 'dims' | 'metric'>;
+  readonly k: number;
+}
+
+const claimWaitMsMax = 30_000;
+
+/** A number after all that are known, and nobody else's. @throws FatalError when the log does not show the claim in 30 s */
+export async function claimVersion(options: ClaimOptions): Promise<string> {
+  const { broker, follower, parent, k, clock } = options;
+  const { registry } = follower;
+  const claimant = randomUUID();
+  // Whoever has to go round again has seen somebody else come away with a number.
+  for (;;) {
+    await follower.catchUp();
+    const name = nextGeneration(parent, { ...parent, k }, registry.knownNames());
+    const nowMs = clock.nowMs();
+    const value = encodeClaim(name, claimant, nowMs);
+    await writePlainly(broker, [append(topics.models, claimKey(name, claimant), value, nowMs)]);
+    const isRead = () => registry.claimants(name).includes(claimant);
+    if (!(await follower.waitFor(isRead, claimWaitMsMax, clock))) {
+      throw new FatalError(
+        `A claim to version ${name}.0 could not be read from ${topics.models} within ${claimWaitMsMax} ms: does a transaction on it hang? Nothing was published.`,
+        { version: `${name}.0`, claimant },
+      );
+    }
+    if (registry.claimants(name)[0] === claimant) return `${name}.0`;
+  }
 }
 
 function append(topic: string, key: Uint8Array, value: Uint8Array, timestampMs: number): Append {

@@ -41,7 +41,7 @@ import { Coordinator } from './distributed/coordinator.ts';
 import { JobLog } from './distributed/job-log.ts';
 import { type Fit, type FitOutput, fitInWorker } from './fit.ts';
 import { ModelFollower } from './model-follower.ts';
-import { nextVersion, releaseVersion } from './publish-version.ts';
+import { claimVersion, releaseVersion } from './publish-version.ts';
 import { type DecodePoints, type PlannedRange, recordsIn, replayPoints } from './replay.ts';
 import { planOver, planRetrain, type RetrainPlan } from './retrain-plan.ts';
 
@@ -358,8 +358,7 @@ async function release(
 ): Promise<Outcome> {
   const parent = decodeModel(plan.parent);
   const { ranges, base, createdAtMs, codeVersion, problem, requestedBy, reason } = plan;
-  await follower.catchUp();
-  const version = nextVersion(parent, fit.weights.length, follower.registry);
+  const version = await claimVersion({ ...options, follower, parent, k: fit.weights.length });
   const exactPoints = fit.rows - (base?.n ?? 0);
   const summaryPoints = base?.points ?? 0;
   const points = exactPoints + summaryPoints;

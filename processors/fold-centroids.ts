@@ -3,7 +3,8 @@
 //   no model      collect samples ──► enough rows, or enough time and k distinct points ──► seed: version x.0.0
 //   delta         one decay step each: PATCH counts them, so state and version are functions of the log alone
 //   promote       a candidate takes the place of the state; deltas of the generation before it are left out
-//   rollback      so does what a former champion had learned, as a generation of its own
+//   rollback      so does what a former champion had learned, as a generation of its own, whose number has to be claimed first:
+//                 jobs take numbers too (jobs/publish-version.ts)
 //   pin           deltas are read and left out, until unpin
 //
 // Every command, obeyed or refused, is a decision on `models`: in the log of one partition with the versions it is about.
@@ -14,14 +15,17 @@ import type { HalfLife, OnlineModel } from '../clustering/index.ts';
 import {
   type CentroidDelta,
   type ClusterEvent,
+  claimKey,
   compareVersions,
   decisionKey,
   decodeLearningMessage,
   decodeModelCommand,
   decodeRetrainCommand,
+  encodeClaim,
   encodeClusterEvent,
   encodeModel,
   encodeModelDecision,
+  generationOf,
   type LearningMessage,
   type Metric,
   type MissingPolicy,
@@ -95,6 +99,8 @@ export class FoldCentroids implements Processor<RecordBatch> {
   /** State to be stored; a model to be published. */
   #changed = false;
   #publishDue = false;
+  /** The generation it has claimed last. */
+  #claimed: string | undefined;
 
   constructor(options: FoldCentroidsOptions) {
     this.#options = options;
@@ -210,14 +216,14 @@ export class FoldCentroids implements Processor<RecordBatch> {
   #decideOnce(value: Uint8Array | null, offset: number, context: ProcessorContext): boolean {
     const { waitingCommand } = this.#state;
     if (offset < waitingCommand) return true;
-    const done = this.#obey(value, context);
+    const done = this.#obey(value, offset, context);
     this.#state.waitingCommand = done ? 0 : offset;
     this.#changed ||= this.#state.waitingCommand !== waitingCommand;
     return done;
   }
 
   /** @returns false when the command has to be delivered again */
-  #obey(value: Uint8Array | null, context: ProcessorContext): boolean {
+  #obey(value: Uint8Array | null, offset: number, context: ProcessorContext): boolean {
     const command = commandIn(value, context);
     if (command === undefined) return true;
     const { decided, version: current } = this.#state;
@@ -233,8 +239,14 @@ export class FoldCentroids implements Processor<RecordBatch> {
       return false;
     }
     this.#deliveries = 0;
-    if (refusal !== undefined) this.#refuse(command, refusal, context);
-    else this.#apply(command, named, context);
+    if (refusal !== undefined) {
+      this.#refuse(command, refusal, context);
+      return true;
+    }
+    const isRollback = command.command === 'rollback';
+    const name = isRollback ? this.#nameFor(named!, offset, context) : undefined;
+    if (isRollback && name === undefined) return false;
+    this.#apply(command, named, name, context);
     return true;
   }
 
@@ -274,26 +286,62 @@ export class FoldCentroids implements Processor<RecordBatch> {
     context.logger.info({ versions }, `${versions.length} versions are pruned`);
   }
 
+  /** The generation that a rollback has claimed before anybody else; undefined as long as its claim has to be read first. */
+  #nameFor(former: Model, offset: number, context: ProcessorContext): string | undefined {
+    // The same after a crash: what was claimed for this command is its own.
+    const claimant = `rollback-${offset}`;
+    const { births } = this.#state.decided;
+    const lived = new Set([...Object.keys(births), ...this.#models.versions().map(generationOf)]);
+    const own = this.#models.claimsOf(claimant).find((claimed) => !lived.has(claimed));
+    if (own === undefined) this.#claim(this.#nextName(former), claimant, context);
+    return own;
+  }
+
+  #nextName(former: Model): string {
+    const { online, decided, version } = this.#state;
+    const { k, dims, metric = 'euclidean' } = online!.basis;
+    const lived = Object.keys(decided.births).map((generation) => `${generation}.0`);
+    const current = { version: version!, k, dims, metric };
+    return nextGeneration(current, former, [...lived, ...this.#models.knownNames()]);
+  }
+
+  /** The command comes again until the claim is read, or one to the same is read before it. */
+  #claim(name: string, claimant: string, context: ProcessorContext): void {
+    context.retryLater(`waiting for version ${name}.0 to be its own`);
+    if (this.#claimed === name) return;
+    this.#claimed = name;
+    const nowMs = context.currentSystemTimeMs();
+    const value = encodeClaim(name, claimant, nowMs);
+    context.output(topics.models).append(nowMs, claimKey(name, claimant), value);
+  }
+
   /**
    * What publishes a version and what names it write to different topics: one may be seen before the other. But an old version
-   * that is not there will not come.
+   * that is not there, and that nobody has claimed to bring, will not come.
    */
   #unknown(version: string, { command }: ModelCommand): string {
     const { decided, version: current } = this.#state;
     if (this.#isPruned(version)) return `version ${version} was pruned`;
     const isOld = current !== undefined && compareVersions(version, current) < 0;
-    const mayCome = command === 'rollback' ? version === decided.replaced : !isOld;
+    const isClaimed = this.#models.knownNames().includes(version);
+    const mayCome = command === 'rollback' ? version === decided.replaced : !isOld || isClaimed;
     if (mayCome && this.#deliveries < deliveriesMax) return 'later';
     return `version ${version} is not on the topic ${topics.models}`;
   }
 
-  #apply(command: ModelCommand, named: Model | undefined, context: ProcessorContext): void {
+  /** @param own the generation that a rollback begins */
+  #apply(
+    command: ModelCommand,
+    named: Model | undefined,
+    own: string | undefined,
+    context: ProcessorContext,
+  ): void {
     const { command: name } = command;
     const alias = aliasOf(command);
     const before = alias === 'champion' ? this.#state.version : this.#pointsAt(alias);
     const previous = before ?? null;
     if (name === 'promote') this.#promote(named!, context);
-    else if (name === 'rollback') this.#rollBack(named!, context);
+    else if (name === 'rollback') this.#rollBack(named!, own!, context);
     else if (name === 'prune') this.#prune(command.versions!, context);
     const now = name === 'alias' ? named?.version : this.#state.version;
     this.#decide(command, { alias, version: now ?? null, previous }, context);
@@ -321,12 +369,7 @@ export class FoldCentroids implements Processor<RecordBatch> {
     this.#succeed(() => takeUpCandidate(this.#state, candidate), context);
   }
 
-  #rollBack(former: Model, context: ProcessorContext): void {
-    const { online, decided } = this.#state;
-    const { k, dims, metric = 'euclidean' } = online!.basis;
-    const current = { version: this.#state.version!, k, dims, metric };
-    const lived = Object.keys(decided.births).map((generation) => `${generation}.0`);
-    const name = nextGeneration(current, former, [...lived, ...this.#models.knownNames()]);
+  #rollBack(former: Model, name: string, context: ProcessorContext): void {
     this.#succeed(() => takeUpFormer(this.#state, former, name), context);
   }
 

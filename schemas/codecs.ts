@@ -76,22 +76,35 @@ export function artifactKey(version: string): Uint8Array {
   return Buffer.from(`default/artifact-${version}/0`);
 }
 
-/** What a key of `models` stands for; undefined for a key that is none of ours. */
+/** The key on `models` of a claim to a generation ("1.2"). All claims to one are kept; it is whose claim is first in the log. */
+export function claimKey(generation: string, claimant: string): Uint8Array {
+  return Buffer.from(`default/claim-${generation}-${claimant}/0`);
+}
+
+/** For people: what counts of a claim is its key, and its place in the log. */
+export function encodeClaim(generation: string, claimant: string, timestampMs: number): Uint8Array {
+  return toJson({ version: `${generation}.0`, claimant, timestampMs });
+}
+
+/** What a key of `models` stands for, and whose it is if it is a claim; undefined for a key that is none of ours. */
 export function modelRecordKind(
   key: Uint8Array | null,
-): { readonly kind: ModelRecordKind; readonly name: string } | undefined {
+):
+  | { readonly kind: ModelRecordKind; readonly name: string; readonly claimant?: string }
+  | undefined {
   const text = key === null ? '' : utf8(key);
-  const [, kind, number, archived, version] = recordPattern.exec(text) ?? [];
+  const [, kind, number, archived, claimed, claimant, version] = recordPattern.exec(text) ?? [];
   if (version !== undefined) return { kind: 'model', name: version };
+  if (claimant !== undefined) return { kind: 'claim', name: claimed!, claimant };
   if (archived !== undefined) return { kind: 'artifact', name: archived };
   if (number === undefined) return undefined;
   return { kind: kind as 'decision' | 'comparison', name: number };
 }
 
-export type ModelRecordKind = 'model' | 'decision' | 'comparison' | 'artifact';
+export type ModelRecordKind = 'model' | 'decision' | 'comparison' | 'artifact' | 'claim';
 
 const recordPattern =
-  /^default\/(?:(decision|comparison)-(\d+)|artifact-(\d+\.\d+\.\d+)|(current|\d+\.\d+\.\d+))\/0$/;
+  /^default\/(?:(decision|comparison)-(\d+)|artifact-(\d+\.\d+\.\d+)|claim-(\d+\.\d+)-([\w-]+)|(current|\d+\.\d+\.\d+))\/0$/;
 
 export function encodeVersionArtifact(archived: VersionArtifact): Uint8Array {
   return toJson(archived);

@@ -10,6 +10,7 @@ export {
 export { type NativeCodec, nativeCodec } from './codec/native-codec.ts';
 export {
   artifactKey,
+  claimKey,
   comparisonKey,
   decisionKey,
   decodeChallengerReport,
@@ -26,6 +27,7 @@ export {
   decodeShadowSummary,
   decodeVersionArtifact,
   encodeChallengerReport,
+  encodeClaim,
   encodeClusterEvent,
   encodeDrift,
   encodeLearningMessage,

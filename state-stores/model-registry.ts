@@ -63,6 +63,8 @@ export class ModelRegistry implements GlobalStore {
   readonly #newest = new Map<ModelAlias, ModelDecision>();
   #pinned: ModelDecision | undefined;
   readonly #comparisons = new Map<number, ShadowComparison>();
+  /** Generation → who has claimed it, in the order of the log. */
+  readonly #claims = new Map<string, readonly string[]>();
   #decisionNumber = 0;
   #replaced: string | null = null;
   #current: Model | undefined;
@@ -83,6 +85,7 @@ export class ModelRegistry implements GlobalStore {
       if (record.kind === 'comparison') this.#compare(recordValue(batch, row));
       else if (record.kind === 'decision') this.#note(record.name, recordValue(batch, row));
       else if (record.kind === 'artifact') this.#place(record.name, recordValue(batch, row));
+      else if (record.kind === 'claim') this.#claim(record.name, record.claimant!);
       else if (record.name === 'current') currentRow = row;
       else this.#keep(record.name, recordValue(batch, row));
     }
@@ -131,9 +134,10 @@ export class ModelRegistry implements GlobalStore {
     return [...this.#versions.keys()];
   }
 
-  /** Every name that was ever given, as far as anybody remembers: none is given again. */
+  /** Every name that was ever given or claimed, as far as anybody remembers: none is given again. */
   knownNames(): string[] {
-    return [...new Set([...this.versions(), ...this.#pruned])];
+    const claimed = [...this.#claims.keys()].map((generation) => `${generation}.0`);
+    return [...new Set([...this.versions(), ...this.#pruned, ...claimed])];
   }
 
   isPruned(version: string): boolean {
@@ -145,6 +149,16 @@ export class ModelRegistry implements GlobalStore {
     const [challenger, shadow] = [this.alias('challenger').version, this.alias('shadow').version];
     const aliases = { challenger, shadow };
     return { current: this.#current?.version, aliases, replaced: this.#replaced };
+  }
+
+  /** Those who have claimed a generation: it is the first one's, the others take another. */
+  claimants(generation: string): readonly string[] {
+    return this.#claims.get(generation) ?? [];
+  }
+
+  /** The generations that are somebody's. */
+  claimsOf(claimant: string): string[] {
+    return [...this.#claims.keys()].filter((claimed) => this.claimants(claimed)[0] === claimant);
   }
 
   /** Where a version lies outside of the log; undefined while it is not archived. */
@@ -211,6 +225,11 @@ export class ModelRegistry implements GlobalStore {
   #setCurrent(value: Uint8Array | null): void {
     if (value === null) this.#current = undefined;
     else this.#current = this.#decode(value, 'current') ?? this.#current;
+  }
+
+  #claim(generation: string, claimant: string): void {
+    const before = this.claimants(generation);
+    if (!before.includes(claimant)) this.#claims.set(generation, [...before, claimant]);
   }
 
   /** In the order of the log, which is that of their numbers. */

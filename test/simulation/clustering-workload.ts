@@ -1,5 +1,5 @@
-// The product itself, with few clusters in two dimensions: first model, learning, a retrained model promoted on the way. The
-// oracle of the crash tests has the last word.
+// The product itself, with few clusters in two dimensions: first model, learning, a retrained model promoted on the way, and now and
+// then a rollback. The oracle of the crash tests has the last word.
 
 import type { TopicPartition } from '../../broker/index.ts';
 import {
@@ -72,7 +72,8 @@ export class ClusteringWorkload implements Workload {
       });
     }
     scheduler.after(durationMs * (0.4 + 0.5 * random.float()), () => {
-      const newest = visible(cluster, { topic: topics.models, partition: 0 }).at(-1);
+      const models = visible(cluster, { topic: topics.models, partition: 0 });
+      const newest = models.findLast(({ key }) => decoder.decode(key!).includes('current'));
       if (newest === undefined) return;
       const { version: parent, ...model } = decodeModel(newest.value!);
       const version = '1.1.0';
@@ -80,6 +81,11 @@ export class ClusteringWorkload implements Workload {
       put(topics.models, 0, modelKey(version), [encodeModel(candidate)]);
       const about = { requestedBy: 'test', reason: 'better', timestampMs: 1 };
       const command = encodeModelCommand({ command: 'promote', version, ...about });
+      put(topics.modelCommands, 0, encoder.encode('default'), [command]);
+    });
+    scheduler.after(durationMs * (0.4 + 0.5 * random.float()), () => {
+      const about = { requestedBy: 'test', reason: 'worse', timestampMs: 1 };
+      const command = encodeModelCommand({ command: 'rollback', ...about });
       put(topics.modelCommands, 0, encoder.encode('default'), [command]);
     });
   }
