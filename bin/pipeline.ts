@@ -19,6 +19,7 @@ export function pipelineOf(settings: SettingValues): Topology {
       scaling: settings['model.scaling'],
       seed: settings['model.seed'],
       halfLife: halfLifeOf(settings['model.half.life']),
+      stalenessMsMax: settings['model.staleness.max.ms'] || undefined,
     },
     bootstrap: { rows: settings['bootstrap.rows'], waitMs: settings['bootstrap.wait.ms'] },
     points: { format, bytesMax, timestampSkewMsMax },

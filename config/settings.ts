@@ -174,6 +174,12 @@ const model = {
     change: 'restart',
     says: 'After how much an old point counts half in its centroid, by points, by batches (commits of a task) or by event time; 1.44 times that much is remembered. `auto` is 1000 points for each cluster. From the next generation (bootstrap, retrain).',
   }),
+  'model.staleness.max.ms': milliseconds({
+    default: 0,
+    min: 0,
+    change: 'restart',
+    says: 'A task assigns no more points while the oldest that it has learned is in no model it has received for longer than this: assignments wait rather than go on with an old model when the owner of the model is down. 0 never waits.',
+  }),
   'bootstrap.rows': integer({
     default: 2_000,
     min: 1,

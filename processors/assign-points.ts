@@ -2,7 +2,8 @@
 //
 // A transaction has one model version: the one that was current at the first batch after a commit. `flush` sends what the points
 // of the transaction add up to, a delta for the fold and a summary for the drift detectors, with the offset range it covers.
-// Before the first model the points stay in the log: they are sent as a sample once, and delivered again later.
+// Before the first model the points stay in the log: they are sent as a sample once, and delivered again later. So are those that
+// come while the owner of the model has left a delta of this task unanswered for too long.
 
 import {
   Assigner,
@@ -31,6 +32,7 @@ import { assert } from '../support/index.ts';
 import { PointSampler } from './point-sampler.ts';
 import type { Processor, ProcessorContext } from './processor.ts';
 import { ShadowScorer } from './shadow-scorer.ts';
+import { UnansweredDeltas } from './unanswered-deltas.ts';
 
 export interface AssignPointsOptions {
   /** Clusters of the first model: what it takes that many distinct points for. */
@@ -43,6 +45,8 @@ export interface AssignPointsOptions {
   readonly shadowEvery: number;
   /** Every so many offsets one point goes to `samples`; undefined: none. */
   readonly sampleEvery?: number | undefined;
+  /** No point is assigned while the oldest delta of this task that no model has taken in is older; undefined: never mind. */
+  readonly stalenessMsMax?: number | undefined;
 }
 
 /** One transaction's work against one model version. */
@@ -59,6 +63,8 @@ type About = Pick<CentroidDelta, 'modelVersion' | 'partition' | 'fromOffset' | '
 const shard = new TextEncoder().encode('default/0');
 /** Well below what a log takes as one record. */
 const sampleBytesMax = 524_288;
+/** How exactly staleness is known. */
+const stalenessCheckMsMax = 1_000;
 
 export class AssignPoints implements Processor<PointBatch> {
   #models!: ModelRegistry;
@@ -69,6 +75,7 @@ export class AssignPoints implements Processor<PointBatch> {
   #inTransaction = false;
   #sampledTo = -1;
   #shadow: ShadowScorer | undefined;
+  readonly #unanswered = new UnansweredDeltas();
   readonly #options: AssignPointsOptions;
   readonly #sampler: PointSampler | undefined;
 
@@ -80,9 +87,24 @@ export class AssignPoints implements Processor<PointBatch> {
 
   open(context: ProcessorContext): void {
     this.#models = context.store<ModelRegistry>('models');
+    const { stalenessMsMax = Infinity } = this.#options;
+    const everyMs = Math.max(1, Math.min(stalenessCheckMsMax, Math.floor(stalenessMsMax / 10)));
+    this.#unanswered.tick(context.currentSystemTimeMs());
+    context.schedule(everyMs, 'wall-clock', (nowMs) => {
+      this.#unanswered.tick(nowMs);
+      const task = context.taskId;
+      context.metrics.modelStaleness.set({ task }, this.#stalenessMs() / 1_000);
+    });
   }
 
   process(batch: PointBatch, context: ProcessorContext): void {
+    const { stalenessMsMax } = this.#options;
+    if (stalenessMsMax !== undefined && this.#stalenessMs() > stalenessMsMax) {
+      context.retryLater(
+        `waiting for the owner of the model: for more than ${stalenessMsMax} ms (model.staleness.max.ms) it has not taken in what this task has learned`,
+      );
+      return;
+    }
     const work = this.#workOf(context);
     if (work !== undefined) this.#assign(work, batch, context);
     else if (batch.n > 0) this.#wait(batch, context);
@@ -98,12 +120,17 @@ export class AssignPoints implements Processor<PointBatch> {
     if (statistics.count === 0) return;
     context.metrics.pointsTooLate.inc(work.delta.tooLate);
     send({ kind: 'delta', ...about, ...work.delta.take() }, context);
+    this.#unanswered.sent(about, this.#models);
     const summary = encodeQuality({ ...about, ...statistics });
     context.output(topics.quality).append(context.currentSystemTimeMs(), shard, summary);
     this.#sendSample(context);
     this.#sendShadow(about, context);
     const latencyMs = context.currentSystemTimeMs() - about.timestampMs;
     if (latencyMs >= 0) context.metrics.endToEndLatency.observe(latencyMs / 1000);
+  }
+
+  #stalenessMs(): number {
+    return this.#unanswered.ageMs(this.#models);
   }
 
   #sendSample(context: ProcessorContext): void {

@@ -62,6 +62,7 @@ export class ModelRegistry implements GlobalStore {
   /** The newest applied decision about each alias. */
   readonly #newest = new Map<ModelAlias, ModelDecision>();
   #pinned: ModelDecision | undefined;
+  #pinNumber = 0;
   readonly #comparisons = new Map<number, ShadowComparison>();
   /** Generation → who has claimed it, in the order of the log. */
   readonly #claims = new Map<string, readonly string[]>();
@@ -214,6 +215,11 @@ export class ModelRegistry implements GlobalStore {
     return this.#pinned;
   }
 
+  /** Of the newest decision that pinned the champion, though it may learn again; 0 before the first. */
+  get pinNumber(): number {
+    return this.#pinNumber;
+  }
+
   /** Calls back after every batch that changed anything. @returns a function that ends it. */
   onChange(listener: ModelListener): () => void {
     this.#listeners.add(listener);
@@ -246,7 +252,10 @@ export class ModelRegistry implements GlobalStore {
       this.#replaced = decision.previous;
     }
     this.#newest.set(decision.alias, decision);
-    if (decision.action === 'pin') this.#pinned = decision;
+    if (decision.action === 'pin') {
+      this.#pinned = decision;
+      this.#pinNumber = decision.number;
+    }
     if (decision.action === 'unpin') this.#pinned = undefined;
   }
 

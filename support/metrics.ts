@@ -126,6 +126,11 @@ export class Metrics {
     '1 for the version an alias points at.',
     ['version', 'alias'],
   );
+  readonly modelStaleness = this.#gauge(
+    'model_staleness_seconds',
+    'Age of the oldest that a task has learned and no model has taken in.',
+    ['task'],
+  );
   readonly modelAge = this.#gauge('model_age_seconds', 'Age of the current model.');
   readonly retrainRuns = this.#counter('retrain_runs_total', 'Retrain jobs, by outcome.', [
     'outcome',

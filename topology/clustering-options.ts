@@ -36,6 +36,8 @@ export interface ClusteringOptions {
     readonly seed: number;
     /** Default 1000·k points. */
     readonly halfLife?: HalfLife | undefined;
+    /** Default: points are assigned however old the model is. */
+    readonly stalenessMsMax?: number | undefined;
   };
   readonly bootstrap: {
     readonly rows: number;
@@ -108,6 +110,7 @@ export function compileClusteringOptions(given: ClusteringOptions): CompiledClus
       timestampSkewMsMax: decoder.timestampSkewMsMax,
       shadowEvery: promotion.sampleEvery,
       sampleEvery: hasChallengers ? given.challengers!.sampleEvery : undefined,
+      stalenessMsMax: model.stalenessMsMax,
     },
     fold: {
       k: model.k,

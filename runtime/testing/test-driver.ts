@@ -64,6 +64,7 @@ export class TopologyTestDriver {
   #plans: readonly TaskPlan[] = [];
   #globals: GlobalStoreReader[] = [];
   #tasks: Task[] = [];
+  readonly #stopped = new Set<string>();
 
   static async create(
     topology: Topology,
@@ -164,6 +165,20 @@ export class TopologyTestDriver {
     return this.#globals[at]!.store as Store;
   }
 
+  /** As when the processes that run them are down: tasks of a sub-topology take nothing in until `startTasks`. */
+  stopTasks(subTopology: string): void {
+    this.#stopped.add(subTopology);
+  }
+
+  startTasks(subTopology: string): void {
+    this.#stopped.delete(subTopology);
+  }
+
+  /** What a task waits for; null when it does not. */
+  waiting(taskId: string): string | null {
+    return this.#tasks.find(({ id }) => id === taskId)!.waiting;
+  }
+
   /** What a killed process leaves: nothing that was not committed. New tasks take over at once. */
   async crash(): Promise<void> {
     await this.close();
@@ -222,6 +237,7 @@ export class TopologyTestDriver {
   async #round(): Promise<boolean> {
     let moved = await this.#catchUp();
     for (const task of this.#tasks) {
+      if (this.#stopped.has(task.id.slice(0, task.id.lastIndexOf('_')))) continue;
       task.resume();
       for (;;) {
         const outcome = await task.step(this.#rowsMax, 0);

@@ -1,0 +1,146 @@
+// How old a model may be that points are still assigned with, on the whole pipeline, while its owner is down. Judged at the end.
+
+import { afterEach, expect, it } from 'vitest';
+import { readAll } from '../runtime/testing/read-all.ts';
+import { TopologyTestDriver } from '../runtime/testing/test-driver.ts';
+import { encodeModelCommand, topics } from '../schemas/index.ts';
+import type { ModelRegistry } from '../state-stores/index.ts';
+import { Random } from '../support/index.ts';
+import { judge } from '../test/oracle/clustering-oracle.ts';
+import { decodeLogs } from '../test/oracle/decode-logs.ts';
+import { clusteringTopology } from './index.ts';
+
+const k = 3;
+const seed = 7;
+const halfLife = { unit: 'points', value: 500 } as const;
+const stalenessMsMax = 1_000;
+const owner = 'fold';
+
+let driver: TopologyTestDriver;
+let random: Random;
+let produced = 0;
+
+afterEach(() => driver.close());
+
+async function start(limit?: number): Promise<void> {
+  random = new Random(3);
+  produced = 0;
+  const topology = clusteringTopology({
+    model: { k, seed, halfLife, stalenessMsMax: limit },
+    bootstrap: { rows: 60, waitMs: 5_000 },
+    points: { format: 'json', bytesMax: 10_000 },
+    codeVersion: 'test',
+  });
+  const partitions = { points: 2, assignments: 2, 'dead-letters': 2 };
+  driver = await TopologyTestDriver.create(topology, { partitions, batchRowsMax: 50 });
+  await flow(300);
+  expect(await assigned()).toBe(300);
+}
+
+async function flow(count: number): Promise<void> {
+  const centres = [0, 10, 20];
+  const records = Array.from({ length: count }, (_, i) => {
+    const vector = [centres[i % k]! + random.normal(), centres[i % k]! - random.normal()];
+    return { key: `p${i}`, value: JSON.stringify({ vector, timestamp: 1_699_999_000_000 }) };
+  });
+  produced += count;
+  await driver.pipe(topics.points, records);
+  await driver.run();
+}
+
+async function assigned(): Promise<number> {
+  const offsets = await driver.broker.listOffsets(topics.assignments);
+  return offsets.reduce((sum, { end }) => sum + end, 0);
+}
+
+async function command(name: 'pin' | 'unpin'): Promise<void> {
+  const about = { requestedBy: 'ann', reason: 'to see', timestampMs: 5 };
+  await driver.pipe(topics.modelCommands, {
+    value: encodeModelCommand({ command: name, ...about }),
+  });
+  await driver.run();
+}
+
+async function expectNothingLost(): Promise<void> {
+  expect(await assigned()).toBe(produced);
+  const all = (topic: string) => readAll(driver.broker, topic);
+  const logs = decodeLogs({
+    points: await all(topics.points),
+    assignments: await all(topics.assignments),
+    deadLetters: await all(topics.deadLetters),
+    centroidDeltas: await all(topics.centroidDeltas),
+    models: await all(topics.models),
+  });
+  const judged = judge(logs, { format: 'json', k, scaling: true, seed, halfLife });
+  expect(judged.findings).toEqual([]);
+}
+
+it('points wait once what a task has learned is in no model for too long, and go on when the owner is back', async () => {
+  await start(stalenessMsMax);
+  driver.stopTasks(owner);
+  await flow(100);
+  await driver.advanceWallClock(stalenessMsMax);
+  await flow(100);
+  expect(await assigned()).toBe(500);
+  expect(driver.waiting('assign_0')).toBeNull();
+  await driver.advanceWallClock(200);
+  await flow(100);
+  expect(await assigned()).toBe(500);
+  for (const partition of [0, 1]) {
+    expect(driver.waiting(`assign_${partition}`)).toMatch(/model\.staleness\.max\.ms/);
+  }
+  expect(await driver.metrics.registry.metrics()).toMatch(
+    /model_staleness_seconds\{task="assign_0"\} 1\.2/,
+  );
+  driver.startTasks(owner);
+  await driver.run();
+  expect(driver.waiting('assign_0')).toBeNull();
+  await flow(100);
+  await expectNothingLost();
+});
+
+it('go on however old the model is without a limit', async () => {
+  await start();
+  driver.stopTasks(owner);
+  await flow(100);
+  await driver.advanceWallClock(60_000);
+  await flow(100);
+  await driver.advanceWallClock(60_000);
+  expect(await assigned()).toBe(500);
+  driver.startTasks(owner);
+  await driver.run();
+  await expectNothingLost();
+});
+
+it('a pinned model is as old as it is meant to be, and what a pin has left out is not waited for', async () => {
+  await start(stalenessMsMax);
+  await flow(100);
+  await command('pin');
+  await flow(100);
+  await driver.advanceWallClock(10 * stalenessMsMax);
+  await flow(100);
+  expect(await assigned()).toBe(produced);
+  expect(driver.globalStore<ModelRegistry>('models').pinned).toBeDefined();
+  await command('unpin');
+  await driver.advanceWallClock(10 * stalenessMsMax);
+  await flow(100);
+  await expectNothingLost();
+});
+
+it('a task that comes back after a crash while the owner is down begins to count anew, and waits again', async () => {
+  await start(stalenessMsMax);
+  driver.stopTasks(owner);
+  await flow(100);
+  await driver.advanceWallClock(2 * stalenessMsMax);
+  await flow(100);
+  expect(await assigned()).toBe(400);
+  await driver.crash();
+  await driver.run();
+  expect(await assigned()).toBe(500);
+  await driver.advanceWallClock(2 * stalenessMsMax);
+  await flow(100);
+  expect(await assigned()).toBe(500);
+  driver.startTasks(owner);
+  await driver.run();
+  await expectNothingLost();
+});
