@@ -1,5 +1,5 @@
 // The short form of `npm run chaos` (run.ts says what a row must prove): 25 kills, two at each named point, 3 zombies, 9 joins,
-// leaves and crashes, 13 network faults, 3 upgrades and downgrades, a node stopped and one
+// leaves and crashes, 13 network faults, 3 upgrades and downgrades, 5 false clocks, a node stopped and one
 // killed, 20 damages to files, 200 histories of aborted transactions.
 import { describe, expect, it } from 'vitest';
 import { ownKafkaMissing } from '../support/kafka-cluster.ts';
@@ -21,8 +21,8 @@ async function findingsOf(rows: readonly string[]): Promise<string[]> {
 describe(`chaos (seed ${seed})`, () => {
   it.skipIf(missing !== undefined).each([
     [
-      'kills, zombies, rebalances, an upgrade, a bad network and a full disk',
-      ['R1', 'R2', 'R5', 'R6', 'R4', 'R8'],
+      'kills, zombies, rebalances, an upgrade, a bad network, false clocks and a full disk',
+      ['R1', 'R2', 'R5', 'R6', 'R4', 'R9', 'R8'],
     ],
     ['brokers that stop and die', ['R3']],
     ['transactions that overlap and abort', ['R16']],

@@ -4,6 +4,7 @@ import { abortedTransactions } from './aborted-transactions.ts';
 import { brokerBounce } from './broker-bounce.ts';
 import type { Counts, FieldRow, OwnRow, Scale } from './chaos-row.ts';
 import { diskFaults } from './disk-faults.ts';
+import { falseClocks } from './false-clocks.ts';
 import { Field, type FieldOptions, type Proof, type Say } from './field.ts';
 import { killAtPoints } from './kill-at-points.ts';
 import { networkFaults } from './network-faults.ts';
@@ -29,7 +30,7 @@ export interface ChaosOptions extends Scale {
 }
 
 const onProxy: readonly FieldRow[] = [
-  ...[killAtPoints, zombies, rebalances, rollingUpgrade, networkFaults, diskFaults],
+  ...[killAtPoints, zombies, rebalances, rollingUpgrade, networkFaults, falseClocks, diskFaults],
 ];
 const onNodes: readonly FieldRow[] = [brokerBounce];
 const alone: readonly OwnRow[] = [stateDamage, abortedTransactions];
