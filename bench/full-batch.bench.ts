@@ -85,7 +85,7 @@ interface Samples {
   readonly peers: ReadonlyMap<string, readonly FitSample[]>;
 }
 
-/** Each peer that may still be the fastest, then ours, round after round. */
+/** Each peer that may still be the fastest, then ours, round after round; the first, uncounted for those that go on, warms up. */
 async function takeTurns(
   problem: FitProblem,
   peers: FullBatchPeers,
@@ -96,7 +96,11 @@ async function takeTurns(
   const theirs = new Map<string, FitSample[]>(tasks.map((task) => [task, []]));
   let { iterationsMax } = problem;
   let iterationsOfPeers = iterationsMax;
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round <= rounds; round++) {
+    if (round === 1) {
+      ours.length = 0;
+      for (const task of tasks) theirs.set(task, []);
+    }
     for (const task of tasks) {
       const sample = await peers.run(task, iterationsOfPeers);
       theirs.get(task)!.push(sample);
