@@ -69,7 +69,7 @@ async function live(): Promise<void> {
       await postPoints(dev.url, mixture, 1_000);
     }
     await doing(dev.url);
-    if (isLast) await settled(dev.url);
+    if (isLast) await Promise.all([settled(dev.url), archived(dev.url)]);
     else await postPoints(dev.url, mixture, 1_000);
     await dev.process.end(isLast ? 'SIGTERM' : 'SIGKILL');
   }
@@ -109,6 +109,18 @@ async function settled(url: string): Promise<void> {
       lag: { records: number } | null;
     };
     return status.lag?.records === 0;
+  });
+}
+
+/** What was killed before it had written a version's file leaves that to whoever comes after it, within seconds. */
+function archived(url: string): Promise<unknown> {
+  const hasFile = async (version: string): Promise<boolean> => {
+    const answer = await (await fetch(`${url}/v1/models/${version}`)).json();
+    return typeof (answer as { artifact?: unknown }).artifact === 'string';
+  };
+  return eventually('a file of each generation', async () => {
+    const found = await Promise.all(['1.0.0', '1.1.0', '1.2.0'].map(hasFile));
+    return found.every((has) => has);
   });
 }
 
