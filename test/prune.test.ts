@@ -30,14 +30,21 @@ async function start(): Promise<void> {
   url = (await dev.waitFor(/dashboard\s+(http:\/\/\S+?)\/?\s/))[1]!;
 }
 
+const points = 1_000;
+
 interface Listed {
   readonly version: string;
+  readonly offsets: Readonly<Record<string, { readonly to: number }>>;
   readonly artifact: string | null;
 }
 
 async function listed(): Promise<Listed[]> {
   return ((await (await fetch(`${url}/v1/models`)).json()) as { models: Listed[] }).models;
 }
+
+/** Of the newest model. */
+const pointsIn = ([newest]: readonly Listed[]): number =>
+  Object.values(newest?.offsets ?? {}).reduce((sum, { to }) => sum + to, 0);
 
 const births = (models: readonly Listed[]) =>
   models.filter(({ version }) => version.endsWith('.0')).map(({ version }) => version);
@@ -50,8 +57,9 @@ async function prune(...flags: string[]) {
 
 it('shows what would go, has the owner decide, and deletes the files of what went', async () => {
   await start();
-  await postPoints(url, new Mixture({ seed: 1, dims: 3, clusters: 3, badEvery: 0 }), 1_000);
-  await eventually('a model', async () => (await listed()).length > 0);
+  await postPoints(url, new Mixture({ seed: 1, dims: 3, clusters: 3, badEvery: 0 }), points);
+  // A retrain takes what has been processed, and there is a model before any of it is.
+  await eventually('a model of all points', async () => pointsIn(await listed()) === points);
   const headers = { 'content-type': 'application/json' };
   for (const version of ['1.1.0', '1.2.0', '1.3.0']) {
     await fetch(`${url}/v1/retrains`, { method: 'POST', headers, body: '{"reason":"to see"}' });
