@@ -106,10 +106,7 @@ export class KafkaAcknowledgedWriter implements TransactionalWriter {
 
   /** Nothing has been sent yet: what fails here leaves the writer as it was. */
   async #sign({ appends }: Transaction): Promise<SignedBatch[]> {
-    const topics = appends.map(({ topic }) => topic);
-    const limits = await this.#options.limits.of(topics).catch((cause: unknown) => {
-      throw new RetriableError(`The limits of ${topics.join(', ')} could not be read.`, { cause });
-    });
+    const limits = await this.#options.limits.of(appends);
     return signBatches(appends, limits, this.#session, (bytes) => this.#memory.take(bytes));
   }
 

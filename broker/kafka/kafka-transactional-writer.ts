@@ -142,10 +142,7 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
 
   /** Nothing has been sent yet: what fails here leaves the writer as it was. */
   async #sign({ appends }: Transaction): Promise<SignedBatch[]> {
-    const topics = appends.map(({ topic }) => topic);
-    const limits = await this.#limits.of(topics).catch((cause: unknown) => {
-      throw new RetriableError(`The limits of ${topics.join(', ')} could not be read.`, { cause });
-    });
+    const limits = await this.#limits.of(appends);
     return signBatches(appends, limits, this.#session, (bytes) => this.#memory.take(bytes));
   }
 

@@ -54,9 +54,7 @@ export class KafkaWriter implements Writer {
       throw new RetriableError('The writer is closed; open a new one.');
     }
     const topics = appends.map(({ topic }) => topic);
-    const limits = await this.#limits.of(topics).catch((cause: unknown) => {
-      throw new RetriableError(`The limits of ${topics.join(', ')} could not be read.`, { cause });
-    });
+    const limits = await this.#limits.of(appends);
     this.#session ??= await this.#init();
     const session = this.#session;
     const batches = signBatches(appends, limits, session);

@@ -1,5 +1,7 @@
 // The largest batch each topic takes, asked once per topic and again after Kafka has called a batch too large.
 
+import { RetriableError } from '../../support/index.ts';
+import type { Append } from '../broker.ts';
 import { check, isForbidden } from './kafka-errors.ts';
 import type { WriterConnections } from './writer-connections.ts';
 
@@ -15,9 +17,15 @@ export class TopicLimits {
     this.#connections = connections;
   }
 
-  async of(topics: Iterable<string>): Promise<ReadonlyMap<string, number>> {
+  /** @throws RetriableError: nothing has been sent yet */
+  async of(appends: readonly Pick<Append, 'topic'>[]): Promise<ReadonlyMap<string, number>> {
+    const topics = appends.map(({ topic }) => topic);
     const unknown = [...new Set(topics)].filter((topic) => !this.#bytesMax.has(topic));
-    if (unknown.length > 0) await this.#ask(unknown);
+    try {
+      if (unknown.length > 0) await this.#ask(unknown);
+    } catch (cause) {
+      throw new RetriableError(`The limits of ${topics.join(', ')} could not be read.`, { cause });
+    }
     return this.#bytesMax;
   }
 
