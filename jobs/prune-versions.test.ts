@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { EmbeddedBroker } from '../broker/embedded/index.ts';
+import type { EmbeddedBroker } from '../broker/embedded/index.ts';
 import { modelOf } from '../gateway/testing/gateway-fixture.ts';
 import {
   decisionKey,
@@ -20,7 +20,8 @@ import {
   topics,
 } from '../schemas/index.ts';
 import { ArtifactStore, FolderBlobs, S3Blobs } from '../state-stores/index.ts';
-import { silentLogger, systemClock } from '../support/index.ts';
+import { systemClock } from '../support/index.ts';
+import { openLog } from '../test/support/embedded-log.ts';
 import { s3Environment, s3Missing, startS3 } from '../test/support/s3-server.ts';
 import { archiveVersions, ModelFollower, planPrune, sweepArtifacts } from './index.ts';
 
@@ -34,10 +35,7 @@ let decisions: number;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'meanstream-prune-'));
-  broker = new EmbeddedBroker({
-    ...{ dataDir: join(folder, 'log'), clock: systemClock, logger: silentLogger },
-  });
-  await broker.connect();
+  broker = await openLog(folder);
   await broker.createTopics(
     topicSpecs({ partitions: 1, replicationFactor: 1, pointsRetentionMs: -1 }).map((spec) =>
       spec.name === topics.centroidDeltas

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { EmbeddedBroker } from '../broker/embedded/index.ts';
+import type { EmbeddedBroker } from '../broker/embedded/index.ts';
 import { decodeVersion } from '../exports/index.ts';
 import { modelOf } from '../gateway/testing/gateway-fixture.ts';
 import {
@@ -18,6 +18,7 @@ import {
 } from '../schemas/index.ts';
 import { ArtifactStore, FolderBlobs } from '../state-stores/index.ts';
 import { silentLogger, systemClock } from '../support/index.ts';
+import { openLog } from '../test/support/embedded-log.ts';
 import { eventually } from '../test/support/meanstream-process.ts';
 import { archivedVersion, archiveVersions, keepArchived, ModelFollower } from './index.ts';
 
@@ -28,10 +29,7 @@ let follower: ModelFollower;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'meanstream-archive-'));
-  broker = new EmbeddedBroker({
-    ...{ dataDir: join(folder, 'log'), clock: systemClock, logger: silentLogger },
-  });
-  await broker.connect();
+  broker = await openLog(folder);
   await broker.createTopics(
     topicSpecs({ partitions: 1, replicationFactor: 1, pointsRetentionMs: -1 }),
   );

@@ -17,7 +17,7 @@ import {
 import { CentroidStore, type ModelRegistry } from '../state-stores/index.ts';
 import { Random } from '../support/index.ts';
 import { judge, type Verdict } from '../test/oracle/clustering-oracle.ts';
-import { decodeLogs, headerOf } from '../test/oracle/decode-logs.ts';
+import { headerOf, recordedLogs } from '../test/oracle/decode-logs.ts';
 import { type ClusteringOptions, clusteringTopology, Topology } from './index.ts';
 
 const k = 3;
@@ -64,14 +64,7 @@ const current = () => driver.globalStore<ModelRegistry>('models').current();
 
 /** Everything the run left in the logs, judged; and the owner's store against the judge's state. */
 async function verdict(changes: Partial<ClusteringOptions['model']> = {}): Promise<Verdict> {
-  const all = (topic: string) => readAll(driver.broker, topic);
-  const logs = decodeLogs({
-    points: await all(topics.points),
-    assignments: await all(topics.assignments),
-    deadLetters: await all(topics.deadLetters),
-    centroidDeltas: await all(topics.centroidDeltas),
-    models: await all(topics.models),
-  });
+  const logs = await recordedLogs(driver.broker);
   const { seed, halfLife } = { ...options.model, ...changes };
   const judged = judge(logs, {
     format: 'json',

@@ -2,13 +2,12 @@
 
 import { afterEach, describe, expect, it } from 'vitest';
 import { fitHere, runRetrain } from '../jobs/index.ts';
-import { readAll } from '../runtime/testing/read-all.ts';
 import { TopologyTestDriver } from '../runtime/testing/test-driver.ts';
 import { type Assignment, type Model, PointDecoder, topics } from '../schemas/index.ts';
 import { CentroidStore, type ModelRegistry } from '../state-stores/index.ts';
 import { Random, silentLogger, systemClock } from '../support/index.ts';
 import { judge } from '../test/oracle/clustering-oracle.ts';
-import { decodeLogs, headerOf } from '../test/oracle/decode-logs.ts';
+import { headerOf, recordedLogs } from '../test/oracle/decode-logs.ts';
 import { type ClusteringOptions, clusteringTopology } from './index.ts';
 
 const k = 3;
@@ -53,22 +52,11 @@ function points(random: Random, count: number, gaps: boolean, turn = 0) {
 
 const current = () => driver.globalStore<ModelRegistry>('models').current()!;
 
-async function logs() {
-  const all = (topic: string) => readAll(driver.broker, topic);
-  return decodeLogs({
-    points: await all(topics.points),
-    assignments: await all(topics.assignments),
-    deadLetters: await all(topics.deadLetters),
-    centroidDeltas: await all(topics.centroidDeltas),
-    models: await all(topics.models),
-  });
-}
-
 async function verdict(space: Space) {
   const { metric = 'euclidean', missing = 'reject', halfLife = halfLifeDefault } = space;
   const scaling = metric === 'euclidean';
   const options = { format: 'json', k, scaling, seed, halfLife, metric, missing } as const;
-  const judged = judge(await logs(), options);
+  const judged = judge(await recordedLogs(driver.broker), options);
   const store = new CentroidStore<{ online: Float64Array; clusterIds: string[] }>(
     driver.store('centroids'),
   );
@@ -185,7 +173,7 @@ describe('a pipeline by cosine', () => {
     await start({ metric: 'cosine' });
     await driver.pipe(topics.points, points(new Random(1), 300, false));
     await driver.run();
-    const { models, points: records, assignments } = await logs();
+    const { models, points: records, assignments } = await recordedLogs(driver.broker);
     for (const { model } of models) {
       for (let j = 0; j < k; j++) {
         expect(Math.hypot(...model.centroids.subarray(j * 4, j * 4 + 4))).toBeCloseTo(1, 12);

@@ -16,18 +16,8 @@ import {
 } from '../schemas/index.ts';
 import type { ModelRegistry } from '../state-stores/index.ts';
 import { Random } from '../support/index.ts';
-import { judge } from '../test/oracle/clustering-oracle.ts';
-import { decodeLogs } from '../test/oracle/decode-logs.ts';
 import { type ClusteringOptions, clusteringTopology } from './index.ts';
-
-const k = 3;
-const halfLife = { unit: 'points', value: 500 } as const;
-const options: ClusteringOptions = {
-  model: { k, seed: 7, halfLife },
-  bootstrap: { rows: 60, waitMs: 5_000 },
-  points: { format: 'json', bytesMax: 10_000 },
-  codeVersion: 'test',
-};
+import { findingsIn, smallDriver, smallOptions, smallPoints } from './testing/small-pipeline.ts';
 
 let driver: TopologyTestDriver;
 let random: Random;
@@ -39,21 +29,14 @@ const current = (): Model => registry().current()!;
 const newest = (): ModelDecision => registry().decisions().at(-1)!;
 
 async function flow(count: number): Promise<void> {
-  const centres = [0, 10, 20];
-  const records = Array.from({ length: count }, (_, i) => {
-    const vector = [centres[i % k]! + random.normal(), centres[i % k]! - random.normal()];
-    return { key: `p${i}`, value: JSON.stringify({ vector, timestamp: 1_699_999_000_000 }) };
-  });
-  await driver.pipe(topics.points, records);
+  await driver.pipe(topics.points, smallPoints(random, count));
   await driver.run();
 }
 
 async function withModel(changes: Partial<ClusteringOptions> = {}): Promise<Model> {
   random = new Random(3);
-  driver = await TopologyTestDriver.create(clusteringTopology({ ...options, ...changes }), {
-    partitions: { points: 2, assignments: 2, 'dead-letters': 2 },
-    batchRowsMax: 50,
-  });
+  const topology = clusteringTopology({ ...smallOptions, ...changes });
+  driver = await TopologyTestDriver.create(topology, smallDriver);
   await flow(300);
   return current();
 }
@@ -83,18 +66,6 @@ async function publishCandidate(parent: Model, version = '1.1.0'): Promise<void>
     reference: moved,
   };
   await driver.pipe(topics.models, { key: modelKey(version), value: encodeModel(candidate) });
-}
-
-async function findings(): Promise<readonly string[]> {
-  const all = (topic: string) => readAll(driver.broker, topic);
-  const logs = decodeLogs({
-    points: await all(topics.points),
-    assignments: await all(topics.assignments),
-    deadLetters: await all(topics.deadLetters),
-    centroidDeltas: await all(topics.centroidDeltas),
-    models: await all(topics.models),
-  });
-  return judge(logs, { format: 'json', k, scaling: true, seed: 7, halfLife }).findings;
 }
 
 async function eventsOf(version: string): Promise<string[]> {
@@ -136,7 +107,7 @@ describe('a version beside the champion', () => {
     expect(found.shadowError).toBeGreaterThan(found.championError);
     expect(found.idStability).toBe(1);
     expect(current().version).toMatch(/^1\.0\./);
-    expect(await findings()).toEqual([]);
+    expect(await findingsIn(driver.broker)).toEqual([]);
   });
 
   it('loses the alias when it is not better by the margin over the points, with the figures as the reason', async () => {
@@ -162,7 +133,7 @@ describe('a version beside the champion', () => {
     const [promoted, retired] = registry().decisions().slice(-2);
     expect(promoted).toMatchObject({ action: 'promote', requestedBy: 'gate', version: '1.1.0' });
     expect(retired).toMatchObject({ alias: 'shadow', version: null, previous: '1.1.0' });
-    expect(await findings()).toEqual([]);
+    expect(await findingsIn(driver.broker)).toEqual([]);
   });
 
   it.each([null, '1.0.0', '1.1.0'])(
@@ -183,7 +154,7 @@ describe('a version beside the champion', () => {
       );
       expect(current().version).toMatch(/^1\.0\./);
       expect(registry().alias('shadow')).toMatchObject({ version, number: 3 });
-      expect(await findings()).toEqual([]);
+      expect(await findingsIn(driver.broker)).toEqual([]);
     },
   );
 });
@@ -213,7 +184,7 @@ describe('decisions about the model', () => {
       'c5 split c2',
     ]);
     await flow(100);
-    expect(await findings()).toEqual([]);
+    expect(await findingsIn(driver.broker)).toEqual([]);
   });
 
   it('roll back to what the champion replaced, as a generation of its own, with the ids of then', async () => {
@@ -244,7 +215,7 @@ describe('decisions about the model', () => {
     expect([...generations].sort()).toEqual(['1.0', '1.1', '1.2']);
     await command({ command: 'rollback' });
     expect(current()).toMatchObject({ parent: expect.stringMatching(/^1\.1\./) });
-    expect(await findings()).toEqual([]);
+    expect(await findingsIn(driver.broker)).toEqual([]);
   });
 
   it('refuse what makes no sense, and say why', async () => {
@@ -262,7 +233,7 @@ describe('decisions about the model', () => {
     expect(registry().alias('champion').number).toBe(1);
     expect(await refusal({ ...stale, expected: 1 })).toBe('none');
     expect(await refusal({ command: 'promote', version: '1.0.0' })).toMatch(/roll back to it/);
-    expect(await findings()).toEqual([]);
+    expect(await findingsIn(driver.broker)).toEqual([]);
   });
 
   it('are made once for each command, also where the one behind it has to wait, over crashes', async () => {
@@ -290,7 +261,7 @@ describe('decisions about the model', () => {
     await driver.run();
     expect(decided().slice(2)).toEqual(['a', 'b', 'c']);
     expect(current().version).toMatch(/^1\.7\./);
-    expect(await findings()).toEqual([]);
+    expect(await findingsIn(driver.broker)).toEqual([]);
   });
 
   it('point other aliases at versions, and take them away from a version that becomes champion', async () => {
@@ -328,6 +299,6 @@ describe('decisions about the model', () => {
     expect(registry().pinned).toBeUndefined();
     await flow(200);
     expect(current().version).not.toBe(pinned.version);
-    expect(await findings()).toEqual([]);
+    expect(await findingsIn(driver.broker)).toEqual([]);
   });
 });

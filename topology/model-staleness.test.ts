@@ -1,18 +1,13 @@
 // How old a model may be that points are still assigned with, on the whole pipeline, while its owner is down. Judged at the end.
 
 import { afterEach, expect, it } from 'vitest';
-import { readAll } from '../runtime/testing/read-all.ts';
 import { TopologyTestDriver } from '../runtime/testing/test-driver.ts';
 import { encodeModelCommand, topics } from '../schemas/index.ts';
 import type { ModelRegistry } from '../state-stores/index.ts';
 import { Random } from '../support/index.ts';
-import { judge } from '../test/oracle/clustering-oracle.ts';
-import { decodeLogs } from '../test/oracle/decode-logs.ts';
 import { clusteringTopology } from './index.ts';
+import { findingsIn, smallDriver, smallOptions, smallPoints } from './testing/small-pipeline.ts';
 
-const k = 3;
-const seed = 7;
-const halfLife = { unit: 'points', value: 500 } as const;
 const stalenessMsMax = 1_000;
 const owner = 'fold';
 
@@ -25,26 +20,16 @@ afterEach(() => driver.close());
 async function start(limit?: number): Promise<void> {
   random = new Random(3);
   produced = 0;
-  const topology = clusteringTopology({
-    model: { k, seed, halfLife, stalenessMsMax: limit },
-    bootstrap: { rows: 60, waitMs: 5_000 },
-    points: { format: 'json', bytesMax: 10_000 },
-    codeVersion: 'test',
-  });
-  const partitions = { points: 2, assignments: 2, 'dead-letters': 2 };
-  driver = await TopologyTestDriver.create(topology, { partitions, batchRowsMax: 50 });
+  const model = { ...smallOptions.model, stalenessMsMax: limit };
+  const topology = clusteringTopology({ ...smallOptions, model });
+  driver = await TopologyTestDriver.create(topology, smallDriver);
   await flow(300);
   expect(await assigned()).toBe(300);
 }
 
 async function flow(count: number): Promise<void> {
-  const centres = [0, 10, 20];
-  const records = Array.from({ length: count }, (_, i) => {
-    const vector = [centres[i % k]! + random.normal(), centres[i % k]! - random.normal()];
-    return { key: `p${i}`, value: JSON.stringify({ vector, timestamp: 1_699_999_000_000 }) };
-  });
   produced += count;
-  await driver.pipe(topics.points, records);
+  await driver.pipe(topics.points, smallPoints(random, count));
   await driver.run();
 }
 
@@ -63,16 +48,7 @@ async function command(name: 'pin' | 'unpin'): Promise<void> {
 
 async function expectNothingLost(): Promise<void> {
   expect(await assigned()).toBe(produced);
-  const all = (topic: string) => readAll(driver.broker, topic);
-  const logs = decodeLogs({
-    points: await all(topics.points),
-    assignments: await all(topics.assignments),
-    deadLetters: await all(topics.deadLetters),
-    centroidDeltas: await all(topics.centroidDeltas),
-    models: await all(topics.models),
-  });
-  const judged = judge(logs, { format: 'json', k, scaling: true, seed, halfLife });
-  expect(judged.findings).toEqual([]);
+  expect(await findingsIn(driver.broker)).toEqual([]);
 }
 
 it('points wait once what a task has learned is in no model for too long, and go on when the owner is back', async () => {

@@ -1,7 +1,6 @@
 // A prune beside what else is decided about versions, on the whole pipeline: the order of the log decides, and nothing races it.
 
 import { afterEach, describe, expect, it } from 'vitest';
-import { readAll } from '../runtime/testing/read-all.ts';
 import { TopologyTestDriver } from '../runtime/testing/test-driver.ts';
 import {
   encodeModel,
@@ -14,12 +13,9 @@ import {
 } from '../schemas/index.ts';
 import type { ModelRegistry } from '../state-stores/index.ts';
 import { Random } from '../support/index.ts';
-import { judge } from '../test/oracle/clustering-oracle.ts';
-import { decodeLogs } from '../test/oracle/decode-logs.ts';
 import { clusteringTopology } from './index.ts';
+import { findingsIn, smallDriver, smallOptions, smallPoints } from './testing/small-pipeline.ts';
 
-const k = 3;
-const halfLife = { unit: 'points', value: 500 } as const;
 let driver: TopologyTestDriver;
 let random: Random;
 
@@ -29,12 +25,7 @@ const registry = () => driver.globalStore<ModelRegistry>('models');
 const newest = (): ModelDecision => registry().decisions().at(-1)!;
 
 async function flow(count: number): Promise<void> {
-  const records = Array.from({ length: count }, (_, i) => {
-    const centre = 10 * (i % k);
-    const vector = [centre + random.normal(), centre - random.normal()];
-    return { key: `p${i}`, value: JSON.stringify({ vector, timestamp: 1_699_999_000_000 }) };
-  });
-  await driver.pipe(topics.points, records);
+  await driver.pipe(topics.points, smallPoints(random, count));
   await driver.run();
 }
 
@@ -63,14 +54,7 @@ async function publishCandidate(version: string): Promise<void> {
 /** 1.0, then 1.1 promoted, with the candidates 1.2 and 1.3 beside it. */
 async function lived(): Promise<void> {
   random = new Random(3);
-  const topology = clusteringTopology({
-    model: { k, seed: 7, halfLife },
-    bootstrap: { rows: 60, waitMs: 5_000 },
-    points: { format: 'json', bytesMax: 10_000 },
-    codeVersion: 'test',
-  });
-  const partitions = { points: 2, assignments: 2, 'dead-letters': 2 };
-  driver = await TopologyTestDriver.create(topology, { partitions, batchRowsMax: 50 });
+  driver = await TopologyTestDriver.create(clusteringTopology(smallOptions), smallDriver);
   await flow(300);
   await publishCandidate('1.1.0');
   await ask({ command: 'promote', version: '1.1.0' });
@@ -97,16 +81,7 @@ describe('a prune', () => {
     const [back] = await ask({ command: 'rollback' });
     expect(back).toMatchObject({ outcome: 'applied', version: '1.4.0' });
     await flow(100);
-    const all = (topic: string) => readAll(driver.broker, topic);
-    const logs = decodeLogs({
-      points: await all(topics.points),
-      assignments: await all(topics.assignments),
-      deadLetters: await all(topics.deadLetters),
-      centroidDeltas: await all(topics.centroidDeltas),
-      models: await all(topics.models),
-    });
-    const options = { format: 'json', k, scaling: true, seed: 7, halfLife } as const;
-    expect(judge(logs, options).findings).toEqual([]);
+    expect(await findingsIn(driver.broker)).toEqual([]);
   });
 
   it('is refused as a whole when one version is needed, and says which and why', async () => {

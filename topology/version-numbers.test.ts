@@ -15,12 +15,8 @@ import {
 } from '../schemas/index.ts';
 import type { ModelRegistry } from '../state-stores/index.ts';
 import { systemClock as clock, Random } from '../support/index.ts';
-import { judge } from '../test/oracle/clustering-oracle.ts';
-import { decodeLogs } from '../test/oracle/decode-logs.ts';
 import { clusteringTopology } from './index.ts';
-
-const k = 3;
-const halfLife = { unit: 'points', value: 500 } as const;
+import { findingsIn, k, smallOptions, smallPoints } from './testing/small-pipeline.ts';
 
 let driver: TopologyTestDriver;
 let random: Random;
@@ -36,24 +32,14 @@ const registry = () => driver.globalStore<ModelRegistry>('models');
 const current = (): Model => registry().current()!;
 
 async function flow(count: number): Promise<void> {
-  const records = Array.from({ length: count }, (_, i) => {
-    const vector = [10 * (i % k) + random.normal(), random.normal()];
-    return { key: `p${i}`, value: JSON.stringify({ vector, timestamp: 1_699_999_000_000 }) };
-  });
-  await driver.pipe(topics.points, records);
+  await driver.pipe(topics.points, smallPoints(random, count));
   await driver.run();
 }
 
 /** A champion that has replaced another: something to roll back to. */
 async function twoGenerations(): Promise<void> {
   random = new Random(5);
-  const topology = clusteringTopology({
-    model: { k, seed: 7, halfLife },
-    bootstrap: { rows: 60, waitMs: 5_000 },
-    points: { format: 'json', bytesMax: 10_000 },
-    codeVersion: 'test',
-  });
-  driver = await TopologyTestDriver.create(topology);
+  driver = await TopologyTestDriver.create(clusteringTopology(smallOptions));
   await flow(200);
   await (await job()).publish();
   await driver.run();
@@ -116,18 +102,6 @@ async function makers(): Promise<Record<string, string[]>> {
   return Object.fromEntries(Object.entries(found).map(([name, them]) => [name, [...them].sort()]));
 }
 
-async function findings(): Promise<readonly string[]> {
-  const all = (topic: string) => readAll(driver.broker, topic);
-  const logs = decodeLogs({
-    points: await all(topics.points),
-    assignments: await all(topics.assignments),
-    deadLetters: await all(topics.deadLetters),
-    centroidDeltas: await all(topics.centroidDeltas),
-    models: await all(topics.models),
-  });
-  return judge(logs, { format: 'json', k, scaling: true, seed: 7, halfLife }).findings;
-}
-
 describe('a version number', () => {
   it('that a job takes while a rollback is on its way to it is the job’s, and the rollback takes the next', async () => {
     await twoGenerations();
@@ -145,7 +119,7 @@ describe('a version number', () => {
       ...{ '1.0.0': ['bootstrap of null'], '1.1.0': ['retrain of 1.0'] },
       ...{ '1.2.0': ['retrain of 1.1'], '1.3.0': ['rollback of 1.0'] },
     });
-    expect(await findings()).toEqual([]);
+    expect(await findingsIn(driver.broker)).toEqual([]);
   });
 
   it('that a rollback takes while a job is on its way to it is the rollback’s, and the job takes the next', async () => {
@@ -159,7 +133,7 @@ describe('a version number', () => {
     expect(await makers()).toMatchObject({
       ...{ '1.2.0': ['rollback of 1.0'], '1.3.0': ['retrain of 1.1'] },
     });
-    expect(await findings()).toEqual([]);
+    expect(await findingsIn(driver.broker)).toEqual([]);
   });
 
   it('is one model’s, however many jobs and rollbacks want one at a time, over crashes', async () => {
@@ -185,6 +159,6 @@ describe('a version number', () => {
     expect(rolledBack).toHaveLength(rollbacks);
     expect(new Set([...given, ...rolledBack]).size).toBe(given.length + rollbacks);
     expect(Object.values(born).filter((them) => them.length > 1)).toEqual([]);
-    expect(await findings()).toEqual([]);
+    expect(await findingsIn(driver.broker)).toEqual([]);
   });
 });

@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { EmbeddedBroker } from '../broker/embedded/index.ts';
+import type { EmbeddedBroker } from '../broker/embedded/index.ts';
 import { modelOf } from '../gateway/testing/gateway-fixture.ts';
 import { archiveVersions, fitHere, ModelFollower, runRetrain } from '../jobs/index.ts';
 import { FoldState, modelOf as publishedModel, takeUpCandidate } from '../processors/index.ts';
@@ -20,6 +20,7 @@ import {
 } from '../schemas/index.ts';
 import { ArtifactStore, FolderBlobs, SealedBlobs } from '../state-stores/index.ts';
 import { Random, silentLogger, systemClock } from '../support/index.ts';
+import { openLog } from '../test/support/embedded-log.ts';
 import { emptyStore } from './empty-store.ts';
 import { verifyVersions } from './index.ts';
 
@@ -36,10 +37,7 @@ let random: Random;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'meanstream-verify-coreset-'));
-  broker = new EmbeddedBroker({
-    ...{ dataDir: join(folder, 'log'), clock: systemClock, logger: silentLogger },
-  });
-  await broker.connect();
+  broker = await openLog(folder);
   random = new Random(5);
 });
 

@@ -1,11 +1,14 @@
 // Raw records of the topics, by whatever client they were read, as the oracle takes them.
 
+import type { Broker } from '../../broker/index.ts';
+import { readAll } from '../../runtime/testing/read-all.ts';
 import {
   type Assignment,
   decodeLearningMessage,
   decodeModel,
   decodeModelDecision,
   modelRecordKind,
+  topics,
 } from '../../schemas/index.ts';
 import type { RecordedLogs, RecordedPoint } from './clustering-oracle.ts';
 
@@ -17,6 +20,18 @@ export interface RawLogs {
   readonly deadLetters: readonly RecordedRecord[];
   readonly centroidDeltas: readonly RecordedRecord[];
   readonly models: readonly RecordedRecord[];
+}
+
+/** All that a run has left in a log. */
+export async function recordedLogs(broker: Broker): Promise<RecordedLogs> {
+  const all = (topic: string) => readAll(broker, topic);
+  return decodeLogs({
+    points: await all(topics.points),
+    assignments: await all(topics.assignments),
+    deadLetters: await all(topics.deadLetters),
+    centroidDeltas: await all(topics.centroidDeltas),
+    models: await all(topics.models),
+  });
 }
 
 export function decodeLogs(raw: RawLogs): RecordedLogs {
