@@ -185,7 +185,7 @@ function jobOf(n: number, size: number, name: string): RetrainJob {
     return { partition: 0, from: i * size, to: Math.min(n, (i + 1) * size) };
   });
   return {
-    ...{ type: 'job', job: name, ranges, shape: { dims, features: [] } },
+    ...{ type: 'job', job: name, request: null, ranges, shape: { dims, features: [] } },
     ...{ metric: 'euclidean', missing: 'reject', seed: 1, plan: null },
   };
 }

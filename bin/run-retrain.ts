@@ -2,18 +2,25 @@
 
 import type { Broker } from '../broker/index.ts';
 import { kMaxDefault } from '../clustering/index.ts';
+import type { SettingValues } from '../config/index.ts';
 import {
-  coordinatorGroup,
   coordinatorId,
   JobLog,
-  type RetrainHooks,
   type RetrainProgress,
   type RetrainReport,
   refuseWhileServed,
+  retrainGroup,
   runRetrain,
   type TeamOptions,
+  unfinishedJob,
+  type WriteOutcome,
 } from '../jobs/index.ts';
-import type { RetrainPhase } from '../schemas/index.ts';
+import {
+  encodeRetrainCommand,
+  RecordBatchBuilder,
+  type RetrainPhase,
+  topics,
+} from '../schemas/index.ts';
 import { InvalidSettingError, type Metrics } from '../support/index.ts';
 import { archiveOnce } from './archive-versions.ts';
 import { type CommandContext, defaultGatewayUrl, type SettingFlags } from './command-context.ts';
@@ -58,7 +65,10 @@ export async function retrainOnce(
     }
     const retraining = retrain(context, {
       broker,
-      team: workers && teamOf(context, shutdown),
+      team: workers && {
+        ...teamOf(context.settings),
+        onAbort: () => (shutdown.exitCode() === exitCodes.interrupted ? 'cancel' : 'leave'),
+      },
       signal: shutdown.signal,
       k: flags.k === 'auto' ? await recommendedK(context, broker, line) : givenK(context),
       promote: flags.promote,
@@ -84,39 +94,64 @@ function withoutKafka(): InvalidSettingError {
 }
 
 /** A team's writer is its job log; this one fences it, and a server, in the same way. */
-async function soleWrite(broker: Broker, application: string): Promise<RetrainHooks['write']> {
+async function soleWrite(broker: Broker, application: string): Promise<WriteOutcome> {
   const writer = await broker.openTransactionalWriter(coordinatorId(application));
-  return async (appends) => {
-    await writer.commit({ appends, group: coordinatorGroup(application), offsets: [] });
+  return async (appends, offsets = []) => {
+    await writer.commit({ appends, group: retrainGroup(application), offsets });
   };
 }
 
-function teamOf({ settings }: CommandContext, shutdown: Shutdown): TeamOptions {
+export function teamOf(settings: SettingValues): TeamOptions {
   return {
     workers: Math.max(1, settings['retrain.workers']),
     workerTimeoutMs: settings['retrain.worker.timeout.ms'],
     workersWaitMsMax: settings['retrain.wait.ms'],
-    onAbort: () => (shutdown.exitCode() === exitCodes.interrupted ? 'cancel' : 'leave'),
   };
 }
 
-/** Whoever coordinates it hears of it at its next step. */
+/** One by hand hears of it at its next step; of one that was asked for, its request is taken back. */
 export async function cancelRetrain(context: CommandContext): Promise<void> {
-  const { clock, settings } = context;
   const broker = await openKafka(context);
+  const application = context.settings['application.id'];
   try {
-    const options = { broker, application: settings['application.id'], clock };
-    const log = await JobLog.open(options);
-    const job = log.unfinished?.job.job;
-    if (job !== undefined) {
-      const reason = 'meanstream retrain --cancel';
-      await log.end({ type: 'end', job, outcome: 'cancelled', reason });
-    }
-    await log.close();
-    process.stdout.write(job === undefined ? 'no retrain is under way\n' : `${job} is cancelled\n`);
+    const { job } = (await unfinishedJob({ broker, application })) ?? {};
+    const request = job?.request ?? null;
+    if (request !== null) await takeBack(context, broker, request);
+    else if (job !== undefined) await endJob(context, broker);
+    const said = request === null ? job?.job : `retrain ${request}, which was asked for,`;
+    process.stdout.write(
+      job === undefined ? 'no retrain is under way\n' : `${said} is cancelled\n`,
+    );
   } finally {
     await broker.close();
   }
+}
+
+const cancelReason = 'meanstream retrain --cancel';
+
+async function endJob({ settings, clock }: CommandContext, broker: Broker): Promise<void> {
+  const log = await JobLog.open({ broker, application: settings['application.id'], clock });
+  const job = log.unfinished?.job.job;
+  if (job !== undefined) {
+    await log.end({ type: 'end', job, outcome: 'cancelled', reason: cancelReason });
+  }
+  await log.close();
+}
+
+/** As DELETE /v1/retrains/{id} does. */
+async function takeBack(
+  { settings, clock }: CommandContext,
+  broker: Broker,
+  id: string,
+): Promise<void> {
+  const requestedBy = settings['group.instance.id'];
+  const by = { requestedBy, reason: cancelReason, timestampMs: clock.nowMs() };
+  const records = new RecordBatchBuilder();
+  const value = encodeRetrainCommand({ command: 'cancel-retrain', id, ...by });
+  records.append(by.timestampMs, new TextEncoder().encode('default'), value);
+  const writer = await broker.openWriter();
+  await writer.append([{ topic: topics.modelCommands, partition: 0, records }]);
+  await writer.close();
 }
 
 /** Without --k or a setting of its own, a retrain keeps the k of the model it replaces. */
@@ -143,7 +178,9 @@ export interface RunRetrainOptions {
   /** Default: this process. */
   readonly requestedBy?: string;
   readonly onProgress?: (progress: RetrainProgress) => void;
-  readonly write?: RetrainHooks['write'] | undefined;
+  /** The id of the request that it is run for, if it is. */
+  readonly request?: string;
+  readonly write?: WriteOutcome | undefined;
   readonly team?: TeamOptions | undefined;
   readonly signal?: AbortSignal;
 }

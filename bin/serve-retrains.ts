@@ -1,32 +1,45 @@
 // Runs the retrains that schedule, points, drift and POST /v1/retrains ask for: inside `dev`, and as `meanstream retrain --serve`.
+//
+// On Kafka a job is what it is by hand: this process coordinates threads of its own and every `meanstream retrain-worker`. The
+// embedded log is for one process, and a job on it is one in memory, as by `meanstream retrain --in-memory`.
 
 import type { Broker } from '../broker/index.ts';
-import { RetrainRunner } from '../jobs/index.ts';
+import {
+  type RetrainHooks,
+  type RetrainReport,
+  RetrainRunner,
+  type RunRetrainCommand,
+} from '../jobs/index.ts';
 import { Metrics } from '../support/index.ts';
 import { startArchiving } from './archive-versions.ts';
 import type { CommandContext } from './command-context.ts';
 import { requireTopics } from './deployment-topics.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { openKafka } from './open-broker.ts';
-import { phaseOf, reportText, retrain } from './run-retrain.ts';
+import { RetrainWorkers } from './retrain-workers.ts';
+import { phaseOf, reportText, retrain, teamOf } from './run-retrain.ts';
 import { aborted, type Shutdown } from './shutdown.ts';
+
+interface RunnerParts {
+  readonly broker: Broker;
+  readonly metrics: Metrics;
+}
 
 /** Started; of all that there are for an application one works, the others stand by. It archives versions, too. */
 export async function retrainRunnerOf(
   context: CommandContext,
-  { broker, metrics }: { readonly broker: Broker; readonly metrics: Metrics },
+  parts: RunnerParts,
 ): Promise<{ readonly stop: () => Promise<void> }> {
   const { settings, clock, logger } = context;
+  const { broker } = parts;
   const runner = new RetrainRunner({
     ...{ broker, clock, logger },
     application: settings['application.id'],
     instanceId: settings['group.instance.id'],
     sessionTimeoutMs: settings['session.timeout.ms'],
-    run: async ({ k, reason, requestedBy }, { onProgress, write, signal }) => {
-      const report = await retrain(context, {
-        ...{ broker, metrics, k, reason, requestedBy, promote: true, write, signal },
-        onProgress: (progress) => onProgress(phaseOf(progress)),
-      });
+    run: async (command, hooks) => {
+      const work = broker.kind === 'kafka' ? runByTeam : run;
+      const report = await work(context, parts, command, hooks);
       logger.info({ version: report.version, parent: report.parent }, reportText(report));
       return report;
     },
@@ -39,6 +52,43 @@ export async function retrainRunnerOf(
       await runner.stop();
     },
   };
+}
+
+type Command = Parameters<RunRetrainCommand>[0];
+
+function run(
+  context: CommandContext,
+  parts: RunnerParts,
+  { k, reason, requestedBy }: Command,
+  { request, writer, write, signal, onProgress }: RetrainHooks,
+): Promise<RetrainReport> {
+  const isByTeam = parts.broker.kind === 'kafka';
+  return retrain(context, {
+    ...{ ...parts, k, reason, requestedBy, promote: true, request, write, signal },
+    team: isByTeam ? { ...teamOf(context.settings), writer } : undefined,
+    onProgress: (progress) => onProgress(phaseOf(progress)),
+  });
+}
+
+/** With the threads of this process, for as long as the job takes. When one cannot go on, neither does the job. */
+async function runByTeam(
+  context: CommandContext,
+  parts: RunnerParts,
+  command: Command,
+  hooks: RetrainHooks,
+): Promise<RetrainReport> {
+  const workers = await RetrainWorkers.start(context, context.settings['retrain.workers']);
+  const stop = new AbortController();
+  workers.failed.catch(() => stop.abort());
+  const signal = AbortSignal.any([hooks.signal, stop.signal]);
+  try {
+    return await run(context, parts, command, { ...hooks, signal });
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+    return await workers.failed;
+  } finally {
+    await workers.stop();
+  }
 }
 
 export async function serveRetrains(

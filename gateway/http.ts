@@ -22,7 +22,7 @@ export interface GatewayResponse {
 }
 
 export interface Route {
-  readonly method: 'GET' | 'POST' | 'PUT';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** Segments in braces are parameters: "/v1/models/{version}". */
   readonly path: string;
   readonly handle: (request: GatewayRequest) => GatewayResponse | Promise<GatewayResponse>;

@@ -20,7 +20,7 @@ export interface TransportOptions {
   readonly metrics: Metrics;
 }
 
-const knownMethods = ['GET', 'POST', 'PUT', 'HEAD'];
+const knownMethods = ['GET', 'POST', 'PUT', 'DELETE', 'HEAD'];
 
 interface Exchange {
   readonly method: string;

@@ -15,6 +15,7 @@ import {
   type RangeFit,
   type RangeFitProblem,
 } from '../clustering/index.ts';
+import { JobCancelledError } from '../support/index.ts';
 
 export interface FitInput extends Omit<RangeFitProblem, 'missing'> {
   readonly missing: MissingPolicy;
@@ -36,6 +37,7 @@ export type FitOutput = Omit<RangeFit, 'missing'> & { readonly missing: MissingP
 export type Fit = (
   input: FitInput,
   onProgress: (progress: FitProgress) => void,
+  signal?: AbortSignal,
 ) => Promise<FitOutput>;
 
 /** In the calling thread. The same input gives the same bits wherever it runs. */
@@ -108,7 +110,7 @@ export type FitMessage =
   | { readonly type: 'done'; readonly output: FitOutput };
 
 /** In a worker thread of its own. */
-export const fitInWorker: Fit = (input, onProgress) =>
+export const fitInWorker: Fit = (input, onProgress, signal) =>
   new Promise((resolve, reject) => {
     const worker = new Worker(new URL('./fit-worker.js', import.meta.url), { workerData: input });
     worker.on('message', (message: FitMessage) => {
@@ -116,5 +118,15 @@ export const fitInWorker: Fit = (input, onProgress) =>
       else resolve(message.output);
     });
     worker.on('error', reject);
-    worker.on('exit', (code) => reject(new Error(`The fit's worker thread ended with ${code}.`)));
+    const stop = () => void worker.terminate();
+    signal?.addEventListener('abort', stop);
+    if (signal?.aborted) stop();
+    worker.on('exit', (code) => {
+      signal?.removeEventListener('abort', stop);
+      reject(
+        signal?.aborted
+          ? new JobCancelledError('The retrain was stopped.', {})
+          : new Error(`The fit's worker thread ended with ${code}.`),
+      );
+    });
   });

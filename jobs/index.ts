@@ -11,7 +11,7 @@ export {
   storedParent,
 } from './coreset-archive.ts';
 export { Coordinator, type CoordinatorOptions } from './distributed/coordinator.ts';
-export { coordinatorGroup, coordinatorId, JobLog } from './distributed/job-log.ts';
+export { coordinatorId, JobLog, retrainGroup, unfinishedJob } from './distributed/job-log.ts';
 export { RangeHolder, type ReplayedRows } from './distributed/range-holder.ts';
 export { RangeSchedule } from './distributed/range-schedule.ts';
 export { RetrainWorker, type RetrainWorkerOptions } from './distributed/retrain-worker.ts';
@@ -55,6 +55,7 @@ export {
   refit,
   runRetrain,
   type TeamOptions,
+  type WriteOutcome,
 } from './retrain.ts';
 export {
   type RetrainHooks,
@@ -62,7 +63,6 @@ export {
   type RetrainRunnerOptions,
   type RunRetrainCommand,
   refuseWhileServed,
-  retrainGroup,
 } from './retrain-runner.ts';
 export {
   type ArchiveOptions,

@@ -9,6 +9,7 @@ import {
   encodeRetrainCommand,
   RecordBatchBuilder,
   type RetrainCommand,
+  type RetrainJob,
   type RetrainState,
   topicSpecs,
   topics,
@@ -16,7 +17,7 @@ import {
 import { InvalidSettingError, silentLogger, systemClock } from '../support/index.ts';
 import { dumpTopic } from '../test/support/dump-topic.ts';
 import { eventually } from '../test/support/meanstream-process.ts';
-import { JobLog } from './distributed/job-log.ts';
+import { JobLog, unfinishedJob } from './distributed/job-log.ts';
 import { RetrainRunner, type RunRetrainCommand, refuseWhileServed } from './retrain-runner.ts';
 
 const instance = { application: 'test', sessionTimeoutMs: 10_000 };
@@ -45,6 +46,11 @@ async function serve(instanceId: string, run: RunRetrainCommand): Promise<Retrai
   await runner.start();
   return runner;
 }
+
+const jobOf = (request: string): RetrainJob => ({
+  ...{ type: 'job', job: `of ${request}`, request, ranges: [], shape: { dims: 1, features: [] } },
+  ...{ metric: 'euclidean', missing: 'reject', seed: 1, plan: null },
+});
 
 const utf8 = new TextEncoder();
 
@@ -83,6 +89,15 @@ async function states(): Promise<Map<string, RetrainState>> {
   const records = await dumpTopic(broker, topics.retrains);
   const all = records.map(({ value }) => decodeRetrainState(value!));
   return new Map(all.map((state) => [state.id, state]));
+}
+
+async function cancel(id: string): Promise<void> {
+  const records = new RecordBatchBuilder();
+  const by = { requestedBy: 'test', reason: 'not now', timestampMs: 1 };
+  records.append(1, null, encodeRetrainCommand({ command: 'cancel-retrain', id, ...by }));
+  const writer = await broker.openWriter();
+  await writer.append([{ topic: topics.modelCommands, partition: 0, records }]);
+  await writer.close();
 }
 
 const stateOf = async (id: string) => (await states()).get(id)?.state;
@@ -192,6 +207,66 @@ it('refuses a retrain by hand while it serves, and of two that began at one mome
   await manual.close();
   expect(runs).toBe(2);
   expect(await versions()).toEqual(['run 2']);
+});
+
+it('ends a job that is cancelled while it runs: with its end on the log of jobs, and nothing published', async () => {
+  await ask({ trigger: 'hand' }, { trigger: 'hand' });
+  let runs = 0;
+  await serve('a', async (_, { request, writer, signal, write }) => {
+    runs += 1;
+    if (request !== '0') {
+      await write([published('the second')]);
+      return report;
+    }
+    const log = await JobLog.open({ broker, application: 'test', clock: systemClock, writer });
+    await log.begin(jobOf(request), []);
+    await systemClock.sleep(60_000, signal);
+    await write([published('the first')]);
+    return report;
+  });
+  await eventually('it runs', async () => (await stateOf('0')) === 'running');
+  await eventually('it is begun', () => unfinishedJob({ broker, application: 'test' }));
+  await cancel('0');
+  await eventually('the second is done', async () => (await stateOf('1')) === 'done');
+  expect((await states()).get('0')).toMatchObject({
+    state: 'cancelled',
+    report: null,
+    error: { code: 'MEANSTREAM_JOB_CANCELLED', detail: 'Cancelled by test: not now' },
+  });
+  expect(await unfinishedJob({ broker, application: 'test' })).toBeUndefined();
+  expect(await versions()).toEqual(['the second']);
+  expect(runs).toBe(2);
+  await cancel('1');
+  await ask({ trigger: 'hand' });
+  await eventually('the third is done', async () => (await stateOf('4')) === 'done');
+  expect(await stateOf('1')).toBe('done');
+});
+
+it('does not begin what was cancelled before, nor lets it cover another', async () => {
+  await ask({}, { trigger: 'hand' }, {});
+  await cancel('1');
+  await cancel('2');
+  const ran: string[] = [];
+  await serve('a', async (_, { request, write }) => {
+    ran.push(request);
+    await write([]);
+    return report;
+  });
+  await eventually('all are answered', async () => (await stateOf('2')) === 'cancelled');
+  expect(await stateOf('1')).toBe('cancelled');
+  expect(ran).toEqual(['0']);
+});
+
+it('ends the job of a dead leader when its request is cancelled', async () => {
+  await ask({ trigger: 'hand' });
+  const options = { broker, application: 'test', clock: systemClock };
+  const dead = await JobLog.open(options);
+  await dead.begin(jobOf('0'), []);
+  await dead.close();
+  await cancel('0');
+  await serve('next', async () => report);
+  await eventually('it is cancelled', async () => (await stateOf('0')) === 'cancelled');
+  expect(await unfinishedJob(options)).toBeUndefined();
 });
 
 it('has one leader of two, and the other goes on when it leaves', async () => {

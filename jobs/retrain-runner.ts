@@ -2,19 +2,29 @@
 //
 //   leader       the member of the group `<application>-retrains` that has the one partition of `model-commands`. Whoever takes
 //                over opens the group's transactional writer, and so fences the one before: what a leader that was frozen still
-//                wants to publish is refused
+//                wants to write, of its job or of what came of it, is refused
 //   by hand      a retrain outside of it is refused while the group has a member, and opens the same writer: where both begin at
 //                one moment, whoever opens it last goes on, and the other publishes nothing
-//   once         the version, the request for its promotion, the state "done" and the offset of the request are one transaction.
-//                A leader that is killed leaves the request where it was, and the next one runs it; what was published is never
-//                published again
+//   once         the end of the job, the version, the request for its promotion, the state "done" and the offset of the request are
+//                one transaction. A leader that is killed leaves request and job where they were: the next one goes on with the job
+//                from its log (distributed/job-log.ts), and what was published is never published again
+//   cancelled    the topic is read on while a job runs. Its end, the state "cancelled" and the offset are one transaction too; a
+//                request that was not begun never is
 //   together     a request that nobody made by hand is skipped when a later one waits: both ask for all points so far. So
 //                a schedule that is faster than its jobs makes no queue
 //
 // The state of a request is on `retrains`, by its id: the offset of the request.
 
-import type { Append, Broker, GroupMember, TransactionalWriter, Writer } from '../broker/index.ts';
+import type {
+  Append,
+  Broker,
+  GroupMember,
+  PartitionReader,
+  TransactionalWriter,
+  Writer,
+} from '../broker/index.ts';
 import {
+  type CancelRetrainCommand,
   decodeRetrainCommand,
   encodeRetrainState,
   type RecordBatch,
@@ -28,19 +38,24 @@ import {
 import {
   type Clock,
   InvalidRecordError,
+  JobCancelledError,
   type Logger,
   MeanstreamError,
   RefusedError,
   TaskMigratedError,
 } from '../support/index.ts';
-import { coordinatorId } from './distributed/job-log.ts';
-import type { RetrainReport } from './retrain.ts';
+import { coordinatorId, type JobEnding, JobLog, retrainGroup } from './distributed/job-log.ts';
+import { isPassing, type RetrainReport, type WriteOutcome } from './retrain.ts';
 
 export interface RetrainHooks {
+  /** The id of the request. */
+  readonly request: string;
+  /** The leader's: the job's log is written with it. */
+  readonly writer: TransactionalWriter;
   /** Publishes what the job made, all or nothing. At most once a job. */
-  readonly write: (appends: readonly Append[]) => Promise<void>;
+  readonly write: WriteOutcome;
   readonly onProgress: (phase: RetrainPhase) => void;
-  /** Aborted when another process leads now. */
+  /** Aborted when another process leads now, or nobody wants the job any more. */
   readonly signal: AbortSignal;
 }
 
@@ -63,17 +78,17 @@ export interface RetrainRunnerOptions {
 interface Request {
   readonly offset: number;
   readonly command: RetrainCommand;
+  cancel?: CancelRetrainCommand;
 }
 
 const source = { topic: topics.modelCommands, partition: 0 } as const;
 const readOptions = { rowsMax: 1_000, waitMsMax: 500 } as const;
+/** While a job runs: the end of the job waits for it. */
+const listenOptions = { rowsMax: 1_000, waitMsMax: 100 } as const;
+const noEnding: JobEnding = { appends: [], offsets: [] };
 const retryMs = 1_000;
 const progressEveryMs = 500;
 const requestsMax = 10_000;
-
-export function retrainGroup(application: string): string {
-  return `${application}-retrains`;
-}
 
 /** @throws RefusedError while some process serves retrains: what is begun beside it would only be fenced */
 export async function refuseWhileServed(broker: Broker, application: string): Promise<void> {
@@ -157,6 +172,7 @@ class Leadership {
   readonly #signal: AbortSignal;
   readonly #waiting: Request[] = [];
   readonly #skipped: RetrainState[] = [];
+  #running: { readonly request: Request; readonly stop: AbortController } | undefined;
   #writer!: TransactionalWriter;
   #progress!: Writer;
 
@@ -184,7 +200,7 @@ class Leadership {
         do this.#take(await reader.read(readOptions));
         while (reader.position < reader.end && this.#waiting.length < requestsMax);
         const next = this.#next();
-        if (next !== undefined) await this.#run(next);
+        if (next !== undefined) await this.#attend(next, reader);
       }
     } finally {
       await reader.close();
@@ -196,14 +212,50 @@ class Leadership {
     await this.#progress?.close();
   }
 
-  #take(batch: RecordBatch): void {
-    for (let row = 0; row < batch.n; row += 1) {
-      const command = this.#commandIn(recordValue(batch, row));
-      if (command !== undefined) this.#waiting.push({ offset: batch.offsets[row]!, command });
+  /** Runs it, and listens meanwhile. */
+  async #attend(request: Request, reader: PartitionReader): Promise<void> {
+    const stop = new AbortController();
+    const ended = new AbortController();
+    this.#running = { request, stop };
+    const listening = this.#listen(reader, ended.signal).catch((error) => {
+      // A job that cannot be cancelled is left where it is.
+      stop.abort();
+      throw error;
+    });
+    const running = this.#run(request, stop).finally(() => ended.abort());
+    await Promise.allSettled([running, listening]);
+    this.#running = undefined;
+    await listening;
+    await running;
+  }
+
+  async #listen(reader: PartitionReader, ended: AbortSignal): Promise<void> {
+    while (!ended.aborted) {
+      if (this.#waiting.length < requestsMax) this.#take(await reader.read(listenOptions));
+      else await this.#options.clock.sleep(listenOptions.waitMsMax);
     }
   }
 
-  #commandIn(value: Uint8Array | null): RetrainCommand | undefined {
+  #take(batch: RecordBatch): void {
+    for (let row = 0; row < batch.n; row += 1) {
+      const command = this.#commandIn(recordValue(batch, row));
+      if (command?.command === 'retrain') {
+        this.#waiting.push({ offset: batch.offsets[row]!, command });
+      } else if (command !== undefined) this.#cancel(command);
+    }
+  }
+
+  #cancel(cancel: CancelRetrainCommand): void {
+    const isMeant = ({ offset }: Request) => String(offset) === cancel.id;
+    const waiting = this.#waiting.find(isMeant);
+    if (waiting !== undefined) waiting.cancel = cancel;
+    const { request, stop } = this.#running ?? {};
+    if (request === undefined || !isMeant(request)) return;
+    request.cancel = cancel;
+    stop?.abort();
+  }
+
+  #commandIn(value: Uint8Array | null): RetrainCommand | CancelRetrainCommand | undefined {
     try {
       return value === null ? undefined : decodeRetrainCommand(value);
     } catch (error) {
@@ -212,13 +264,16 @@ class Leadership {
     }
   }
 
-  /** The oldest that no later one covers. */
+  /** The oldest that no later one covers, or that was cancelled. */
   #next(): Request | undefined {
     for (;;) {
       const request = this.#waiting.shift();
       if (request === undefined) return undefined;
-      const later = this.#waiting.find(({ command }) => command.k === request.command.k);
-      if (request.command.trigger === 'hand' || later === undefined) return request;
+      const later = this.#waiting.find(
+        ({ command, cancel }) => cancel === undefined && command.k === request.command.k,
+      );
+      const isWanted = request.command.trigger === 'hand' || later === undefined;
+      if (isWanted || request.cancel !== undefined) return request;
       const error = {
         code: 'MEANSTREAM_RETRAIN_COVERED',
         detail: `Request ${later.offset} came before this one was begun and asks for the same.`,
@@ -227,7 +282,8 @@ class Leadership {
     }
   }
 
-  async #run(request: Request): Promise<void> {
+  async #run(request: Request, stop: AbortController): Promise<void> {
+    if (request.cancel !== undefined) return this.#endCancelled(request, request.cancel);
     const { run, logger } = this.#options;
     const startedAtMs = this.#now;
     const running = { state: 'running', startedAtMs } as const;
@@ -235,21 +291,23 @@ class Leadership {
       this.#say(this.#stateOf(request, { ...running, progress })),
     );
     await said.now(null);
-    let appends: readonly Append[] = [];
+    const signal = AbortSignal.any([this.#signal, stop.signal]);
     let isWritten = false;
-    const finish = async (change: Partial<RetrainState>): Promise<void> => {
+    const finish = async (change: Partial<RetrainState>, ending = noEnding): Promise<void> => {
       await said.end();
       const ended = this.#stateOf(request, { ...running, endedAtMs: this.#now, ...change });
-      await this.#commit(request, appends, ended);
+      await this.#commit(request, ended, ending);
       isWritten = true;
     };
     try {
       const made = await run(request.command, {
-        signal: this.#signal,
+        request: String(request.offset),
+        writer: this.#writer,
+        signal,
         onProgress: (phase) => said.maybe(phase, this.#options.clock.monotonicMs()),
-        write: async (given) => {
-          appends = given;
-          await finish({ state: 'done', progress: null });
+        write: async (appends, offsets = []) => {
+          if (signal.aborted) throw new JobCancelledError('The retrain was stopped.', {});
+          await finish({ state: 'done' }, { appends, offsets });
         },
       });
       const report = outcomeOf(made);
@@ -263,31 +321,66 @@ class Leadership {
       else await finish({ state: 'done', report });
       logger.info({ ...report, request: request.offset }, 'a retrain that was asked for is done');
     } catch (err) {
+      const { cancel } = request;
+      if (cancel !== undefined && !isWritten && !this.#signal.aborted) {
+        await said.end();
+        return await this.#endCancelled(request, cancel, startedAtMs);
+      }
       if (this.#signal.aborted || isLost(err)) throw err;
       logger.warn({ err, request: request.offset }, 'a retrain that was asked for has failed');
       const isOurs = err instanceof MeanstreamError;
       const code = isOurs ? err.code : 'MEANSTREAM_INTERNAL_ERROR';
       const detail = isOurs ? err.message : 'It failed; the log of the service says why.';
       const error = { code, detail };
-      if (!isWritten) await finish({ state: 'failed', error });
-      else
+      if (!isWritten) {
+        await finish({ state: 'failed', error }, await this.#endingOf(request, 'failed', detail));
+      } else
         await this.#say(
           this.#stateOf(request, { ...running, state: 'done', endedAtMs: this.#now, error }),
         );
     }
   }
 
+  async #endCancelled(
+    request: Request,
+    { requestedBy, reason }: CancelRetrainCommand,
+    startedAtMs: number | null = null,
+  ): Promise<void> {
+    const detail = `Cancelled by ${requestedBy}: ${reason}`;
+    const error = { code: 'MEANSTREAM_JOB_CANCELLED', detail };
+    const change = { state: 'cancelled', startedAtMs, endedAtMs: this.#now, error } as const;
+    const ending = await this.#endingOf(request, 'cancelled', detail);
+    await this.#commit(request, this.#stateOf(request, change), ending);
+    this.#options.logger.info({ request: request.offset, requestedBy }, 'a retrain is cancelled');
+  }
+
+  /** Of the job that this leader, or one before it, has begun for a request; nothing where there is none. */
+  async #endingOf(
+    { offset }: Request,
+    outcome: 'failed' | 'cancelled',
+    reason: string,
+  ): Promise<JobEnding> {
+    const { broker, application, clock } = this.#options;
+    const log = await JobLog.open({ broker, application, clock, writer: this.#writer });
+    const job = log.unfinished?.job;
+    if (job?.request !== String(offset)) return noEnding;
+    return log.ending({ type: 'end', job: job.job, outcome, reason });
+  }
+
   async #commit(
     { offset }: Request,
-    appends: readonly Append[],
     ended: RetrainState,
+    { appends, offsets }: JobEnding,
   ): Promise<void> {
     const { application } = this.#options;
-    const states = recordsOf([...this.#skipped, ended]);
+    const states: Append = {
+      ...{ topic: topics.retrains, partition: 0 },
+      records: recordsOf([...this.#skipped, ended]),
+    };
     await this.#writer.commit({
-      appends: [...appends, { topic: topics.retrains, partition: 0, records: states }],
+      appends: [...appends, states],
       group: retrainGroup(application),
-      offsets: [{ ...source, offset: offset + 1, metadata: '' }],
+      offsets: [...offsets, { ...source, offset: offset + 1, metadata: '' }],
     });
     this.#skipped.length = 0;
   }
@@ -354,15 +447,7 @@ function outcomeOf(report: RetrainReport): RetrainState['report'] {
 
 /** Another process leads, or nobody knows whether the commit is in the log: begin again at what is committed. */
 function isLost(err: unknown): boolean {
-  return (
-    err instanceof TaskMigratedError ||
-    (err instanceof MeanstreamError &&
-      [
-        'MEANSTREAM_COMMIT_OUTCOME_UNKNOWN',
-        'MEANSTREAM_RETRIABLE',
-        'MEANSTREAM_DEPENDENCY_DOWN',
-      ].includes(err.code))
-  );
+  return err instanceof TaskMigratedError || err instanceof JobCancelledError || isPassing(err);
 }
 
 function recordsOf(states: readonly RetrainState[]): RecordBatchBuilder {

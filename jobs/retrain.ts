@@ -8,7 +8,7 @@
 // 5. Publish under its version; when it is no worse than its parent on the same points, command its promotion and wait until the
 //    owner has published it as current. Assign tasks take it with their next transaction.
 
-import type { Append, Broker } from '../broker/index.ts';
+import type { Append, Broker, CommittedOffset, TransactionalWriter } from '../broker/index.ts';
 import { chooseKernels, rangeFitSteps } from '../clustering/index.ts';
 import {
   decodeModel,
@@ -16,14 +16,15 @@ import {
   type Model,
   type RetrainJob,
   type RetrainTask,
+  topics,
 } from '../schemas/index.ts';
 import type { ArtifactName, ArtifactStore } from '../state-stores/index.ts';
 import {
   type Clock,
-  DependencyDownError,
   InvalidSettingError,
   JobCancelledError,
   type Logger,
+  MeanstreamError,
   type Metrics,
 } from '../support/index.ts';
 import { candidateOf } from './candidate.ts';
@@ -39,7 +40,7 @@ import {
 } from './coreset-archive.ts';
 import { Coordinator } from './distributed/coordinator.ts';
 import { JobLog } from './distributed/job-log.ts';
-import { type Fit, type FitOutput, fitInWorker } from './fit.ts';
+import { type Fit, type FitOutput, type FitProgress, fitInWorker } from './fit.ts';
 import { ModelFollower } from './model-follower.ts';
 import { claimVersion, releaseVersion } from './publish-version.ts';
 import { type DecodePoints, type PlannedRange, recordsIn, replayPoints } from './replay.ts';
@@ -74,11 +75,19 @@ export interface RetrainOptions {
   readonly fit?: Fit | undefined;
   readonly onProgress?: (progress: RetrainProgress) => void;
   readonly promotionWaitMsMax?: number | undefined;
-  /** How version and promotion reach the log; see publish-version.ts. A team's is the end of its job. */
-  readonly write?: ((appends: readonly Append[]) => Promise<void>) | undefined;
+  /** The id of the request that it is run for; a job that was begun for it is gone on with. Default: by hand, for none. */
+  readonly request?: string | undefined;
+  /** How version and promotion reach the log; see publish-version.ts. With it, a job's end is for who gave it to write. */
+  readonly write?: WriteOutcome | undefined;
   /** Aborted: nothing is published any more. */
   readonly signal?: AbortSignal | undefined;
 }
+
+/** All of it in one transaction of the group of retrains. */
+export type WriteOutcome = (
+  appends: readonly Append[],
+  offsets?: readonly CommittedOffset[],
+) => Promise<void>;
 
 export interface TeamOptions {
   /** To wait for before it begins. */
@@ -87,6 +96,8 @@ export interface TeamOptions {
   readonly workersWaitMsMax: number;
   /** What an aborted signal means: the job is over, or another coordinator may go on. */
   readonly onAbort?: () => 'cancel' | 'leave';
+  /** Of `coordinatorId`, where it is open already. */
+  readonly writer?: TransactionalWriter | undefined;
 }
 
 export type RetrainProgress =
@@ -136,8 +147,10 @@ export async function runRetrain(options: RetrainOptions): Promise<RetrainReport
   const startedMs = options.clock.monotonicMs();
   const follower = await ModelFollower.open(options.broker);
   try {
-    const retrain = options.team === undefined ? retrainInMemory : retrainByTeam;
-    const report = await retrain(options, follower);
+    const report = await (isByTeam(options, follower) ? retrainByTeam : retrainInMemory)(
+      options,
+      follower,
+    );
     const durationMs = options.clock.monotonicMs() - startedMs;
     options.metrics?.retrainRuns.inc({ outcome: report.promoted ? 'promoted' : 'candidate' });
     options.metrics?.retrainDuration.set(durationMs / 1000);
@@ -149,6 +162,23 @@ export async function runRetrain(options: RetrainOptions): Promise<RetrainReport
     await follower.close();
   }
 }
+
+/** A model of points with gaps has no job of ranges: by hand one is told so, a request is run all the same. */
+function isByTeam({ team, request }: RetrainOptions, { registry }: ModelFollower): boolean {
+  const isPartial = registry.current()?.missing === 'partial';
+  return team !== undefined && !(isPartial && request !== undefined);
+}
+
+/** Whether it may be over in a while: a job that it interrupted is there to be gone on with. */
+export function isPassing(error: unknown): boolean {
+  return error instanceof MeanstreamError && passing.includes(error.code);
+}
+
+const passing = [
+  'MEANSTREAM_COMMIT_OUTCOME_UNKNOWN',
+  'MEANSTREAM_RETRIABLE',
+  'MEANSTREAM_DEPENDENCY_DOWN',
+];
 
 /** All of a job that stays the same whoever coordinates it; on `retrain-tasks` as its plan. */
 interface JobPlan extends RetrainPlan {
@@ -194,12 +224,15 @@ async function planJob(
 async function retrainInMemory(options: RetrainOptions, follower: ModelFollower): Promise<Outcome> {
   const { plan, parent, stored } = await planJob(options, follower);
   const fit = await fitInMemory(options, plan, parent, stored);
-  options.signal?.throwIfAborted();
   return release(options, follower, plan, fit);
 }
 
+function requireGoing(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new JobCancelledError('The retrain was stopped.', {});
+}
+
 async function fitInMemory(
-  { broker, decode, fit: fitWith = fitInWorker, onProgress }: FitOptions,
+  { broker, decode, fit: fitWith = fitInWorker, onProgress, signal }: FitOptions,
   { pieces, ranges, problem }: RetrainPlan,
   shape: Model,
   stored: StoredCoreset | undefined,
@@ -207,14 +240,20 @@ async function fitInMemory(
   const of = recordsIn(ranges);
   const points = await replayPoints({
     ...{ broker, decode, pieces, shape, summary: stored?.coreset },
-    onProgress: (records) => onProgress?.({ phase: 'replay', records, of }),
+    onProgress(records) {
+      requireGoing(signal);
+      onProgress?.({ phase: 'replay', records, of });
+    },
   });
-  return fitWith({ ...points, ...problem }, (progress) => {
+  const onIteration = (progress: FitProgress) => {
     onProgress?.({ phase: 'fit', runs: 1, ...progress });
-  });
+  };
+  const fit = await fitWith({ ...points, ...problem }, onIteration, signal);
+  requireGoing(signal);
+  return fit;
 }
 
-type FitOptions = Pick<RetrainOptions, 'broker' | 'decode' | 'fit' | 'onProgress'>;
+type FitOptions = Pick<RetrainOptions, 'broker' | 'decode' | 'fit' | 'onProgress' | 'signal'>;
 
 export interface RefitOptions extends FitOptions {
   /** The recorded candidate. */
@@ -252,18 +291,27 @@ async function beginningOf(
 }
 
 async function retrainByTeam(options: RetrainOptions, follower: ModelFollower): Promise<Outcome> {
-  const { broker, group, clock } = options;
-  const log = await JobLog.open({ broker, application: group, clock });
-  let job = log.unfinished?.job;
+  const { broker, group, clock, logger, team } = options;
+  const log = await JobLog.open({ broker, application: group, clock, writer: team!.writer });
+  const found = log.unfinished?.job;
+  let job: RetrainJob | undefined;
   let isEnded = false;
   try {
-    if (job === undefined) job = await beginJob(options, follower, log);
-    else options.logger.warn({ job: job.job }, 'going on with the retrain that was not finished');
+    if (found !== undefined && (await canGoOn(options, found))) {
+      job = found;
+      logger.warn({ job: job.job }, 'going on with the retrain that was not finished');
+    } else job = await beginJob(options, follower, log);
     const plan = job.plan as JobPlan;
     const fit = await fitByTeam(options, log, job, plan);
     const { job: name } = job;
-    const write = async (appends: readonly Append[]) => {
-      await log.end({ type: 'end', job: name, outcome: 'done', reason: '' }, appends);
+    const write: WriteOutcome = async (appends) => {
+      requireGoing(options.signal);
+      const end = { type: 'end', job: name, outcome: 'done', reason: '' } as const;
+      if (options.write === undefined) await log.end(end, appends);
+      else {
+        const ending = await log.ending(end);
+        await options.write([...ending.appends, ...appends], ending.offsets);
+      }
       isEnded = true;
     };
     return await release({ ...options, write }, follower, plan, fit);
@@ -275,15 +323,28 @@ async function retrainByTeam(options: RetrainOptions, follower: ModelFollower): 
   }
 }
 
+/** One of the same request, by the same code, whose points are all there. What another one had begun is begun anew. */
+async function canGoOn(
+  { broker, request, codeVersion }: RetrainOptions,
+  job: RetrainJob,
+): Promise<boolean> {
+  const { codeVersion: begunBy } = job.plan as JobPlan;
+  if (job.request !== (request ?? null) || begunBy !== codeVersion) return false;
+  const offsets = await broker.listOffsets(topics.points);
+  return job.ranges.every(
+    ({ partition, from }) => partition < 0 || from >= (offsets[partition]?.logStart ?? Infinity),
+  );
+}
+
 /** A job whose workers are gone, or whose coordinator was asked to leave, is there to be gone on with. */
 async function endFailed(
-  { team, signal, logger }: RetrainOptions,
+  { team, signal, logger, write }: RetrainOptions,
   log: JobLog,
   { job }: RetrainJob,
   error: unknown,
 ): Promise<void> {
   const isAborted = signal?.aborted === true;
-  if (error instanceof DependencyDownError) return;
+  if (write !== undefined || isPassing(error)) return;
   if (error instanceof JobCancelledError && !isAborted) return;
   if (isAborted && team?.onAbort?.() !== 'cancel') return;
   const outcome = isAborted ? 'cancelled' : 'failed';
@@ -307,7 +368,8 @@ async function beginJob(
   }
   const name = `${options.requestedBy}-${plan.createdAtMs}`;
   const job: RetrainJob = {
-    ...{ type: 'job', job: name, ranges: plan.pieces, seed: plan.problem.seed },
+    ...{ type: 'job', job: name, request: options.request ?? null },
+    ...{ ranges: plan.pieces, seed: plan.problem.seed },
     ...{ shape: { dims, features, metric, missing }, metric, missing, plan },
   };
   await log.begin(job, stored === undefined ? [] : summaryRows(job, stored));

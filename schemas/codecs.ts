@@ -7,6 +7,7 @@ import avsc from 'avsc';
 import { InvalidRecordError } from '../support/index.ts';
 import {
   type BootstrapSample,
+  type CancelRetrainCommand,
   type CentroidDelta,
   type ChallengerReport,
   type ClusterEvent,
@@ -235,13 +236,16 @@ export function decodeModelCommand(bytes: Uint8Array): ModelCommand {
   return command;
 }
 
-export function encodeRetrainCommand(command: RetrainCommand): Uint8Array {
+export function encodeRetrainCommand(command: RetrainCommand | CancelRetrainCommand): Uint8Array {
   return toJson(command);
 }
 
 /** @returns undefined for a command of another kind */
-export function decodeRetrainCommand(bytes: Uint8Array): RetrainCommand | undefined {
-  const command = fromJson<RetrainCommand>('command', bytes);
+export function decodeRetrainCommand(
+  bytes: Uint8Array,
+): RetrainCommand | CancelRetrainCommand | undefined {
+  const command = fromJson<RetrainCommand | CancelRetrainCommand>('command', bytes);
+  if (command.command === 'cancel-retrain') return checkedCancel(command);
   if (command.command !== 'retrain') return undefined;
   const { trigger, k, requestedBy, reason, timestampMs } = command;
   const fields: [keyof RetrainCommand, boolean][] = [
@@ -254,6 +258,15 @@ export function decodeRetrainCommand(bytes: Uint8Array): RetrainCommand | undefi
   const wrong = fields.filter(([, valid]) => !valid).map(([field]) => field);
   if (wrong.length === 0) return command;
   throw invalidMessage(`A request for a retrain has no valid "${wrong.join('", "')}".`);
+}
+
+function checkedCancel(command: CancelRetrainCommand): CancelRetrainCommand {
+  const { id, requestedBy, reason, timestampMs } = command;
+  const areTexts = [id, requestedBy, reason].every((text) => typeof text === 'string');
+  if (areTexts && Number.isSafeInteger(timestampMs)) return command;
+  throw invalidMessage(
+    'A request to cancel a retrain has no valid "id", "requestedBy", "reason" or "timestampMs".',
+  );
 }
 
 export function encodeChallengerReport(report: ChallengerReport): Uint8Array {

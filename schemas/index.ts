@@ -47,6 +47,7 @@ export { decodeColumnMessage, encodeColumnMessage } from './column-message.ts';
 export type {
   Assignment,
   BootstrapSample,
+  CancelRetrainCommand,
   CentroidDelta,
   ChallengerReport,
   ChallengerResult,

@@ -91,6 +91,16 @@ export interface RetrainCommand {
   readonly timestampMs: number;
 }
 
+/** A retrain that was asked for is not wanted any more: not begun, or ended where it stands. */
+export interface CancelRetrainCommand {
+  readonly command: 'cancel-retrain';
+  /** Of the request: its offset. */
+  readonly id: string;
+  readonly requestedBy: string;
+  readonly reason: string;
+  readonly timestampMs: number;
+}
+
 /** What the owner of the model made of a command, or did by itself. Kept for good, numbered without gaps. */
 export interface ModelDecision {
   /** 1, 2, … */

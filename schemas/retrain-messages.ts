@@ -26,6 +26,8 @@ export interface JobRange extends OffsetRange {
 export interface RetrainJob {
   readonly type: 'job';
   readonly job: string;
+  /** The id of the request that it was begun for; null: begun by hand. */
+  readonly request: string | null;
   readonly ranges: readonly JobRange[];
   readonly shape: PointShape & { readonly dims: number };
   readonly metric: Metric;

@@ -1,13 +1,13 @@
 // What becomes of a request for a retrain, newest state by id on `retrains`. Its id is the offset of the request on
 // `model-commands`, which everybody who reads both can tell.
 //
-//   requested ──► running ──► done | failed        requested ──► skipped (a later request covers it)
+//   requested ──► running ──► done | failed | cancelled        requested ──► skipped (a later request covers it) | cancelled
 
 import type { RetrainTrigger } from './messages.ts';
 
 export interface RetrainState {
   readonly id: string;
-  readonly state: 'requested' | 'running' | 'done' | 'failed' | 'skipped';
+  readonly state: 'requested' | 'running' | 'done' | 'failed' | 'skipped' | 'cancelled';
   readonly trigger: RetrainTrigger;
   readonly requestedBy: string;
   readonly reason: string;
@@ -20,7 +20,7 @@ export interface RetrainState {
   readonly runner: string | null;
   readonly progress: RetrainPhase | null;
   readonly report: RetrainOutcome | null;
-  /** Why it failed, or was skipped. */
+  /** Why it failed, or was skipped or cancelled. */
   readonly error: { readonly code: string; readonly detail: string } | null;
 }
 

@@ -6,17 +6,23 @@ import { exitCodes } from '../bin/exit-codes.ts';
 import { modelOf } from '../gateway/testing/gateway-fixture.ts';
 import {
   bytesOf,
+  type CancelRetrainCommand,
   decodeModel,
+  decodeRetrainState,
   decodeRetrainTask,
   encodeModel,
+  encodeRetrainCommand,
   modelKey,
   RecordBatchBuilder,
+  type RetrainCommand,
+  type RetrainState,
   type RetrainTask,
   recordKey,
   recordValue,
   topics,
 } from '../schemas/index.ts';
 import { Random, systemClock } from '../support/index.ts';
+import { dumpTopic } from './support/dump-topic.ts';
 import { ownKafkaMissing } from './support/kafka-cluster.ts';
 import { KafkaDeployment } from './support/kafka-deployment.ts';
 import { eventually, type MeanstreamProcess } from './support/meanstream-process.ts';
@@ -111,6 +117,15 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
     await reader.close();
     return Buffer.from(encodeModel({ ...decodeModel(found!), version: '0.0.0', createdAtMs: 0 }));
   }
+
+  /** Names of all that were published. */
+  async function versions(): Promise<string[]> {
+    const records = await dumpTopic(deployment.broker, topics.models);
+    const names = records.map(({ key }) => /^default\/(\d+\.\d+\.\d+)\/0$/.exec(textOf(key!))?.[1]);
+    return names.filter((name) => name !== undefined);
+  }
+
+  const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 
   /** A function that waits until the job that begins next has asked for such a step so many times. */
   async function nextJob(): Promise<(kind: string, times: number) => Promise<void>> {
@@ -209,6 +224,104 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
     await running.waitFor(/MEANSTREAM_JOB_CANCELLED/);
     expect((await versionOf(await coordinator())).equals(expected)).toBe(true);
     expect((await deployment.run(['retrain', '--cancel'])).stdout).toContain('no retrain');
+  }, 120_000);
+
+  /** Asks as POST /v1/retrains does. @returns the id of the request */
+  async function ask(): Promise<string> {
+    const by = { requestedBy: 'test', reason: 'test', timestampMs: systemClock.nowMs() };
+    return command({ command: 'retrain', trigger: 'hand', ...by });
+  }
+
+  async function command(asked: RetrainCommand | CancelRetrainCommand): Promise<string> {
+    const records = new RecordBatchBuilder();
+    records.append(asked.timestampMs, null, encodeRetrainCommand(asked));
+    const writer = await deployment.broker.openWriter();
+    const [at] = await writer.append([{ topic: topics.modelCommands, partition: 0, records }]);
+    await writer.close();
+    return String(at!.baseOffset);
+  }
+
+  async function statesOf(id: string): Promise<RetrainState[]> {
+    const records = await dumpTopic(deployment.broker, topics.retrains);
+    return records
+      .map(({ value }) => decodeRetrainState(value!))
+      .filter((state) => state.id === id);
+  }
+
+  /** Its newest state, once it is such a one. */
+  async function became(id: string, wanted: RetrainState['state']): Promise<RetrainState> {
+    const found = await eventually(
+      `request ${id} is ${wanted}`,
+      async () => {
+        const newest = (await statesOf(id)).at(-1);
+        const isTold = newest?.state === wanted && (wanted !== 'done' || newest.report !== null);
+        return isTold && newest;
+      },
+      120_000,
+    );
+    return found as RetrainState;
+  }
+
+  const serve = (name: string, threads = 0): MeanstreamProcess =>
+    deployment.start(['retrain', '--serve'], {
+      ...{ 'group.instance.id': name, 'session.timeout.ms': 6_000 },
+      ...{ 'promotion.policy': 'manual', 'retrain.workers': threads },
+    });
+
+  async function serving(name: string, threads = 0): Promise<MeanstreamProcess> {
+    const started = serve(name, threads);
+    await started.waitFor(/waiting for retrains to be asked for/);
+    return started;
+  }
+
+  it('gives the same bytes when it is asked for, by workers elsewhere and by threads of who serves', async () => {
+    const server = await serving('server');
+    const first = await became(await ask(), 'done');
+    expect((await versionOf(first.report!.version)).equals(expected)).toBe(true);
+    const phases = (await statesOf(first.id)).flatMap(({ progress }) => progress?.phase ?? []);
+    expect(new Set(phases)).toContain('fit');
+    expect(await server.end('SIGTERM')).toBe(0);
+    for (const { pid } of workers) process.kill(pid, 'SIGSTOP');
+    const alone = await serving('alone', 2);
+    const second = await became(await ask(), 'done');
+    for (const { pid } of workers) process.kill(pid, 'SIGCONT');
+    expect((await versionOf(second.report!.version)).equals(expected)).toBe(true);
+    expect(await alone.end('SIGTERM')).toBe(0);
+  }, 120_000);
+
+  it('that was asked for is gone on with by the next leader when the first is killed, and published once', async () => {
+    const first = await serving('first');
+    const asked = await nextJob();
+    const id = await ask();
+    await asked('lloyd', 3);
+    expect(await first.end('SIGKILL')).toBe('SIGKILL');
+    const versionsBefore = await versions();
+    const next = await serving('next');
+    const { report, runner } = await became(id, 'done');
+    expect(runner).toBe('next');
+    expect(next.stderr).toContain('going on with the retrain');
+    expect((await versionOf(report!.version)).equals(expected)).toBe(true);
+    expect((await versions()).filter((each) => !versionsBefore.includes(each))).toEqual([
+      report!.version,
+    ]);
+    expect(await next.end('SIGTERM')).toBe(0);
+  }, 120_000);
+
+  it('that was asked for is cancelled through the log: nothing is published, and the workers are free', async () => {
+    const server = await serving('server');
+    const before = await versions();
+    const asked = await nextJob();
+    const id = await ask();
+    await asked('lloyd', 2);
+    for (const { pid } of workers) process.kill(pid, 'SIGSTOP');
+    const cancelled = await deployment.run(['retrain', '--cancel']);
+    expect(cancelled.stdout).toContain(`retrain ${id}, which was asked for, is cancelled`);
+    expect((await became(id, 'cancelled')).error?.code).toBe('MEANSTREAM_JOB_CANCELLED');
+    for (const { pid } of workers) process.kill(pid, 'SIGCONT');
+    expect(await versions()).toEqual(before);
+    const { report } = await became(await ask(), 'done');
+    expect((await versionOf(report!.version)).equals(expected)).toBe(true);
+    expect(await server.end('SIGTERM')).toBe(0);
   }, 120_000);
 
   it('by hand is refused with exit code 5 while another process serves retrains, and says what to do', async () => {

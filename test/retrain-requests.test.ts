@@ -3,6 +3,7 @@
 // overlap, and every version is published by one request.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
+  type CancelRetrainCommand,
   decodeModelCommand,
   decodeRetrainCommand,
   decodeRetrainState,
@@ -27,7 +28,10 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
   const processors = new Map<string, DeployedProcessor>();
   const serving = new Map<string, MeanstreamProcess>();
   let killedAtWork = 0;
-  let commands: { offset: number; command: ModelCommand | RetrainCommand }[] = [];
+  let commands: {
+    offset: number;
+    command: ModelCommand | RetrainCommand | CancelRetrainCommand;
+  }[] = [];
   let states: RetrainState[] = [];
 
   beforeAll(async () => {

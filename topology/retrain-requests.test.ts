@@ -41,7 +41,7 @@ async function requests(): Promise<RetrainCommand[]> {
   const commands = (await driver.read(topics.modelCommands)).map(({ value }) =>
     decodeRetrainCommand(value!),
   );
-  return commands.filter((command) => command !== undefined);
+  return commands.filter((command) => command?.command === 'retrain');
 }
 
 const alarm: DriftReport = {

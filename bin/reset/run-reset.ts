@@ -2,7 +2,7 @@
 
 import { rm } from 'node:fs/promises';
 import type { Broker } from '../../broker/index.ts';
-import { coordinatorGroup, forgetCoresets, retrainGroup } from '../../jobs/index.ts';
+import { forgetCoresets, retrainGroup } from '../../jobs/index.ts';
 import { DependencyDownError, MeanstreamError, RefusedError } from '../../support/index.ts';
 import type { CommandContext, SettingFlags } from '../command-context.ts';
 import { confirm } from '../confirm.ts';
@@ -107,7 +107,6 @@ async function carryOut(context: CommandContext, plan: ResetPlan, broker: Broker
     await broker.deleteTopics(plan.topics.map(({ name }) => name));
     await broker.deleteOffsets(plan.group);
     await broker.deleteOffsets(retrainGroup(plan.group));
-    await broker.deleteOffsets(coordinatorGroup(plan.group));
     await broker.createTopics(plan.topics);
   } catch (cause) {
     const { code, message } =

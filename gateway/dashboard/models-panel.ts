@@ -62,6 +62,10 @@ export function connectModelsPanel(): void {
   dialog.onclose = () => clearInterval(timer);
   byId('models-close').onclick = () => dialog.close();
   byId('retrain-ask').onclick = () => void send('POST', '/v1/retrains', { reason: 'dashboard' });
+  byId('retrain-cancel').onclick = () => {
+    const { id } = byId('retrain-row').dataset;
+    if (id !== undefined) void send('DELETE', `/v1/retrains/${id}`);
+  };
   byId('rollback-ask').onclick = () => {
     const text = 'Go back to the model that the current one has replaced?';
     if (confirm(text)) void send('POST', '/v1/rollbacks', { reason: 'dashboard' });
@@ -76,7 +80,10 @@ export function showRetrain(retrain: Retrain | null, nowMs: number): void {
   bar.hidden = !isRunning;
   if (share === null) bar.removeAttribute('value');
   else bar.value = share;
-  byId('retrain-row').dataset.state = retrain?.state ?? 'none';
+  const row = byId('retrain-row').dataset;
+  row.state = retrain?.state ?? 'none';
+  row.id = retrain?.id ?? '';
+  byId('retrain-cancel').hidden = !isRunning && retrain?.state !== 'requested';
   byId('retrain-text').textContent = retrainText(retrain, nowMs);
   byId('last-retrain').textContent = stripText(retrain, nowMs);
 }
@@ -126,9 +133,10 @@ async function get<T>(path: string): Promise<T> {
   return (await (await fetch(path)).json()) as T;
 }
 
-async function send(method: string, path: string, body: object): Promise<void> {
+async function send(method: string, path: string, body?: object): Promise<void> {
   const headers = { 'content-type': 'application/json' };
-  const response = await fetch(path, { method, headers, body: JSON.stringify(body) });
+  const given = body === undefined ? {} : { headers, body: JSON.stringify(body) };
+  const response = await fetch(path, { method, ...given });
   const answer = (await response.json()) as { detail?: string };
   say(response.ok ? 'Asked for.' : (answer.detail ?? 'The gateway refused.'));
   await refresh();

@@ -46,7 +46,7 @@ export interface ClusterEvent {
 
 export interface Retrain {
   readonly id: string;
-  readonly state: 'requested' | 'running' | 'done' | 'failed' | 'skipped';
+  readonly state: 'requested' | 'running' | 'done' | 'failed' | 'skipped' | 'cancelled';
   readonly trigger: string;
   readonly startedAtMs: number | null;
   readonly endedAtMs: number | null;

@@ -1,11 +1,13 @@
-// POST /v1/retrains asks for one; GET /v1/retrains and /v1/retrains/{id} say what became of those asked for. Who runs them
-// is another process, or this one: the request goes into the log, and so does what becomes of it.
+// POST /v1/retrains asks for one, DELETE /v1/retrains/{id} takes it back; GET /v1/retrains and /v1/retrains/{id} say what became of
+// those asked for. Who runs them is another process, or this one: the request goes into the log, and so does what becomes of it.
 
 import type { Broker } from '../../broker/index.ts';
 import {
+  type CancelRetrainCommand,
   encodeRetrainCommand,
   RecordBatchBuilder,
   type RetrainCommand,
+  type RetrainState,
   topics,
 } from '../../schemas/index.ts';
 import type { Clock } from '../../support/index.ts';
@@ -41,20 +43,38 @@ export function retrainRoutes({ retrains, broker, clock }: RetrainRouteOptions):
     {
       method: 'GET',
       path: `${path}/{id}`,
-      handle: ({ params }) => {
-        const found = retrains.get(params.id!);
-        if (found !== undefined) return json(found);
-        throw new ProblemError(
-          'not-found',
-          `There is no retrain ${params.id}; GET ${path} lists what there is.`,
-        );
+      handle: ({ params }) => json(known(retrains, params.id!)),
+    },
+    {
+      method: 'DELETE',
+      path: `${path}/{id}`,
+      handle: async ({ params }) => {
+        const { id, state } = known(retrains, params.id!);
+        if (state !== 'requested' && state !== 'running') {
+          throw new ProblemError('refused', `Retrain ${id} is over: it is ${state}.`);
+        }
+        const by = { requestedBy: 'gateway', reason: `DELETE ${path}/${id}` };
+        await ask(broker, { command: 'cancel-retrain', id, ...by, timestampMs: clock.nowMs() });
+        return json(known(retrains, id), 202);
       },
     },
   ];
 }
 
+function known(retrains: RetrainsView, id: string): RetrainState {
+  const found = retrains.get(id);
+  if (found !== undefined) return found;
+  throw new ProblemError(
+    'not-found',
+    `There is no retrain ${id}; GET ${path} lists what there is.`,
+  );
+}
+
 /** @returns its offset on model-commands */
-async function ask(broker: Broker, command: RetrainCommand): Promise<number> {
+async function ask(
+  broker: Broker,
+  command: RetrainCommand | CancelRetrainCommand,
+): Promise<number> {
   const records = new RecordBatchBuilder();
   const key = new TextEncoder().encode('default');
   records.append(command.timestampMs, key, encodeRetrainCommand(command));

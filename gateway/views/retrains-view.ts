@@ -72,7 +72,7 @@ export class RetrainsView {
     for (let row = 0; row < batch.n; row += 1) {
       const offset = batch.offsets[row]!;
       const command = read(() => decodeRetrainCommand(recordValue(batch, row)!));
-      if (command === undefined || this.#states.has(offset)) continue;
+      if (command?.command !== 'retrain' || this.#states.has(offset)) continue;
       this.#keep(offset, requested(offset, command), this.#requests.isCaughtUp);
     }
   }

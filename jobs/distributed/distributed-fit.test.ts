@@ -16,7 +16,7 @@ import {
 import { type RetrainJob, topicSpecs } from '../../schemas/index.ts';
 import { Random, silentLogger, systemClock } from '../../support/index.ts';
 import { Coordinator } from './coordinator.ts';
-import { JobLog } from './job-log.ts';
+import { JobLog, unfinishedJob } from './job-log.ts';
 import { RetrainWorker, type RetrainWorkerOptions } from './retrain-worker.ts';
 
 const dims = 4;
@@ -99,7 +99,7 @@ function startWorker(name: string, more: Partial<RetrainWorkerOptions> = {}): ()
 }
 
 const job: RetrainJob = {
-  ...{ type: 'job', job: 'job-1', ranges, shape: { dims, features: [] } },
+  ...{ type: 'job', job: 'job-1', request: null, ranges, shape: { dims, features: [] } },
   ...{ metric: 'euclidean', missing: 'reject', seed: problem.seed, plan: null },
 };
 
@@ -203,6 +203,21 @@ it('ends a worker that was to work once, with the job or when none comes', async
   expect(await coordinate({ workers: 2 })).toEqual(expected);
   await worked;
   await run('idle', { onceWithinMs: 100 }, once.signal);
+});
+
+it('takes a job for none whose rows are not all there', async () => {
+  const log = await JobLog.open({ broker, application, clock: systemClock });
+  const summary = { partition: -1, from: 0, to: 2 };
+  const cut = { ...job, ranges: [summary, ...ranges] };
+  await log.begin(cut, []);
+  await log.close();
+  const looked = { broker, application };
+  expect(await unfinishedJob(looked)).toBeUndefined();
+  const next = await JobLog.open({ ...looked, clock: systemClock });
+  const rows = { values: new Float32Array(2 * dims), weights: new Float32Array(2) };
+  await next.begin(cut, [{ type: 'rows', job: job.job, range: 0, ...rows }]);
+  await next.close();
+  expect((await unfinishedJob(looked))?.job).toEqual(cut);
 });
 
 it('says that there are no workers, and keeps the job', async () => {

@@ -1,10 +1,11 @@
 // The durable half of a coordinator: its job is what stands on `retrain-tasks`. One living writer of a transactional id, so there
-// is one coordinator at a time; opening the log takes it over, and whoever had it before is fenced at its next word.
+// is one coordinator at a time; opening it takes the log over, and whoever had it before is fenced at its next word.
 //
-// The committed offset of its group is where the job under way begins, or the end of the topic when none is. A new coordinator
-// reads from there: the job, the answers that all ranges' answers came to, and the step that nobody has finished.
+// The committed offset of the group is where the job under way begins, or the end of the topic when none is. A new coordinator
+// reads from there: the job, the answers that all ranges' answers came to, and the step that nobody has finished. A job whose
+// beginning is not all there is none.
 
-import type { Append, Broker, TransactionalWriter } from '../../broker/index.ts';
+import type { Append, Broker, Transaction, TransactionalWriter } from '../../broker/index.ts';
 import type { Step, StepAnswer } from '../../clustering/index.ts';
 import {
   decodeRetrainTask,
@@ -19,8 +20,9 @@ import {
 } from '../../schemas/index.ts';
 import { type Clock, JobCancelledError, TaskMigratedError } from '../../support/index.ts';
 
-export function coordinatorGroup(application: string): string {
-  return `${application}-retrain-jobs`;
+/** Its members serve retrains, its one leader runs them; its offsets say which requests are done, and where the job begins. */
+export function retrainGroup(application: string): string {
+  return `${application}-retrains`;
 }
 
 /** The transactional id of whoever runs a retrain, by hand or served: the last to open it is the only one that publishes. */
@@ -32,7 +34,12 @@ export interface JobLogOptions {
   readonly broker: Broker;
   readonly application: string;
   readonly clock: Clock;
+  /** Of `coordinatorId`, where it is open already; the caller closes it. */
+  readonly writer?: TransactionalWriter | undefined;
 }
+
+/** What a transaction needs to end a job, beside all that becomes true with it. */
+export type JobEnding = Pick<Transaction, 'appends' | 'offsets'>;
 
 /** A job that was begun and not ended, as a coordinator finds it. */
 export interface UnfinishedJob {
@@ -63,11 +70,12 @@ export class JobLog {
   /** Takes over from whoever had it. */
   static async open(options: JobLogOptions): Promise<JobLog> {
     const { broker, application } = options;
-    const writer = await broker.openTransactionalWriter(coordinatorId(application));
+    const writer =
+      options.writer ?? (await broker.openTransactionalWriter(coordinatorId(application)));
     try {
-      return new JobLog(options, writer, await readUnfinished(options));
+      return new JobLog(options, writer, await unfinishedJob(options));
     } catch (error) {
-      await writer.close();
+      if (options.writer === undefined) await writer.close();
       throw error;
     }
   }
@@ -86,17 +94,24 @@ export class JobLog {
 
   /** Ends the job, and publishes what came of it: both or neither. */
   async end(message: RetrainEnd, published: readonly Append[] = []): Promise<void> {
-    const [offsets] = await this.#options.broker.listOffsets(topics.retrainTasks);
-    const appends = [appendOf([message], this.#options.clock), ...published];
-    await this.#commit(appends, offsets?.end ?? 0);
+    const { appends, offsets } = await this.ending(message);
+    await this.#commit([...appends, ...published], offsets[0]!.offset);
   }
 
-  close(): Promise<void> {
-    return this.#writer.close();
+  /** For a transaction of somebody else's that says more. */
+  async ending(message: RetrainEnd): Promise<JobEnding> {
+    const { broker, clock } = this.#options;
+    const [offsets] = await broker.listOffsets(topics.retrainTasks);
+    const offset = offsets?.end ?? 0;
+    return { appends: [appendOf([message], clock)], offsets: [{ ...tasks, offset, metadata: '' }] };
+  }
+
+  async close(): Promise<void> {
+    if (this.#options.writer === undefined) await this.#writer.close();
   }
 
   async #commit(appends: readonly Append[], offset?: number): Promise<void> {
-    const group = coordinatorGroup(this.#options.application);
+    const group = retrainGroup(this.#options.application);
     const offsets = offset === undefined ? [] : [{ ...tasks, offset, metadata: '' }];
     try {
       await this.#writer.commit({ appends, group, offsets });
@@ -120,17 +135,19 @@ function appendOf(messages: readonly RetrainTask[], clock: Clock): Append {
   return { ...tasks, records };
 }
 
-async function readUnfinished({
+/** The job that was begun and not ended, if there is one. Only looks. */
+export async function unfinishedJob({
   broker,
   application,
-}: JobLogOptions): Promise<UnfinishedJob | undefined> {
-  const [committed] = await broker.committedOffsets(coordinatorGroup(application), [tasks]);
+}: Pick<JobLogOptions, 'broker' | 'application'>): Promise<UnfinishedJob | undefined> {
+  const [committed] = await broker.committedOffsets(retrainGroup(application), [tasks]);
   const [offsets] = await broker.listOffsets(topics.retrainTasks);
   if (committed === undefined || offsets === undefined) return undefined;
   const reader = broker.openReader(tasks, Math.max(committed.offset, offsets.logStart));
   let job: RetrainJob | undefined;
   let step: RetrainStep<Step> | undefined;
   const answers = new Map<number, StepAnswer>();
+  const rows = new Set<number>();
   try {
     while (reader.position < offsets.end) {
       const batch = await reader.read({ rowsMax: 256, waitMsMax: 1_000 });
@@ -140,7 +157,9 @@ async function readUnfinished({
           job = task;
           step = undefined;
           answers.clear();
+          rows.clear();
         } else if (task.job !== job?.job) continue;
+        else if (task.type === 'rows') rows.add(task.range);
         else if (task.type === 'step') step = task as RetrainStep<Step>;
         else if (task.type === 'answer') answers.set(task.step, task.answer as StepAnswer);
         else if (task.type === 'end') job = undefined;
@@ -149,5 +168,6 @@ async function readUnfinished({
   } finally {
     await reader.close();
   }
-  return job === undefined ? undefined : { job, answers, step };
+  const isWhole = job?.ranges.every(({ partition }, range) => partition >= 0 || rows.has(range));
+  return job === undefined || !isWhole ? undefined : { job, answers, step };
 }

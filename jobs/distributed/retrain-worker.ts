@@ -25,7 +25,7 @@ import {
   nextTurn,
   SegmentCorruptedError,
 } from '../../support/index.ts';
-import { coordinatorGroup } from './job-log.ts';
+import { retrainGroup } from './job-log.ts';
 import { RangeHolder, type ReplayedRows } from './range-holder.ts';
 
 export interface RetrainWorkerOptions {
@@ -115,7 +115,7 @@ export class RetrainWorker {
   /** Where the job begins that is under way, if one is. */
   async #startOfJob(): Promise<number> {
     const { broker, application } = this.#options;
-    const [committed] = await broker.committedOffsets(coordinatorGroup(application), [tasks]);
+    const [committed] = await broker.committedOffsets(retrainGroup(application), [tasks]);
     const [offsets] = await broker.listOffsets(topics.retrainTasks);
     const { logStart, end } = offsets ?? { logStart: 0, end: 0 };
     return Math.min(end, Math.max(logStart, committed?.offset ?? end));
