@@ -1,8 +1,9 @@
-// The manifests as kustomize builds them, for the base and every overlay: what a reviewer would look for in each pod.
+// The manifests as kustomize builds them, for every overlay and every choice of components: what a reviewer would look for in each pod.
 
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { loadSettings } from '../config/index.ts';
@@ -24,6 +25,8 @@ interface Container {
   resources: { requests: Record<string, string>; limits: Record<string, string> };
   ports?: { name: string; containerPort: number }[];
   volumeMounts: { name: string; mountPath: string; readOnly?: boolean }[];
+  env: { name: string; value: string }[];
+  envFrom?: Json;
   startupProbe?: Probe;
   readinessProbe?: Probe;
   livenessProbe?: Probe;
@@ -39,7 +42,11 @@ interface PodSpec {
   automountServiceAccountToken: boolean;
   enableServiceLinks: boolean;
   terminationGracePeriodSeconds: number;
-  volumes: { name: string; configMap?: { name: string } }[];
+  volumes: {
+    name: string;
+    configMap?: { name: string };
+    persistentVolumeClaim?: { claimName: string };
+  }[];
 }
 
 const folder = import.meta.dirname;
@@ -47,9 +54,23 @@ const kubectl = spawnSync('kubectl', ['version', '--client']).status === 0;
 const why = kubectl ? '' : ' (skipped: kubectl is not installed)';
 
 function build(path: string): Resource[] {
-  const built = spawnSync('kubectl', ['kustomize', join(folder, path)], { encoding: 'utf8' });
+  const built = spawnSync('kubectl', ['kustomize', path], { encoding: 'utf8' });
   expect(built.stderr).toBe('');
   return parseAllDocuments(built.stdout).map((document) => document.toJS() as Resource);
+}
+
+/** The base with these components, as an overlay of somebody else's would choose them. */
+function buildOf(components: readonly string[]): Resource[] {
+  const own = mkdtempSync(join(tmpdir(), 'meanstream-k8s-'));
+  const at = (path: string) => `  - ${relative(own, join(folder, path))}\n`;
+  const chosen = components.map((name) => at(`components/${name}`)).join('');
+  const text = `namespace: meanstream\nresources:\n${at('base')}components:\n${chosen}`;
+  writeFileSync(join(own, 'kustomization.yaml'), text);
+  try {
+    return build(own);
+  } finally {
+    rmSync(own, { recursive: true });
+  }
 }
 
 function podOf({ kind, spec }: Resource): PodSpec | undefined {
@@ -58,10 +79,26 @@ function podOf({ kind, spec }: Resource): PodSpec | undefined {
   return (spec as Partial<Template> | undefined)?.template?.spec;
 }
 
-describe.skipIf(!kubectl).each(['base', 'overlays/local', 'overlays/production'])(
-  `the manifests of %s${why}`,
-  (path) => {
-    const resources = kubectl ? build(path) : [];
+const choices = [
+  { path: 'overlays/local', retrain: 'served', artifacts: 'volume' },
+  { path: 'overlays/production', retrain: 'served', artifacts: 's3' },
+  { path: 'base', retrain: 'served', artifacts: 'volume' },
+  { path: 'base', retrain: 'nightly', artifacts: 'volume' },
+  { path: 'base', retrain: 'nightly', artifacts: 's3' },
+] as const;
+
+describe.skipIf(!kubectl).each(choices)(
+  `the manifests of $path with retrain-$retrain and artifacts-$artifacts${why}`,
+  ({ path, retrain, artifacts }) => {
+    const isOverlay = path !== 'base';
+    const made = () =>
+      isOverlay
+        ? build(join(folder, path))
+        : buildOf([`retrain-${retrain}`, `artifacts-${artifacts}`]);
+    const resources = kubectl ? made() : [];
+    const kind = retrain === 'served' ? 'Deployment' : 'CronJob';
+    const runner = `${kind} meanstream-retrain`;
+    const workers = `${kind} meanstream-retrain-workers`;
     const one = (kind: string, name: string): Resource => {
       const found = resources.filter((each) => each.kind === kind && each.metadata.name === name);
       expect(found).toHaveLength(1);
@@ -74,14 +111,15 @@ describe.skipIf(!kubectl).each(['base', 'overlays/local', 'overlays/production']
     const containerOf = (name: string): Container =>
       pods.find((each) => each.name === name)!.pod.containers[0]!;
 
-    it('are a StatefulSet, a Deployment, two CronJobs and a Job, all in a restricted namespace', () => {
-      expect(pods.map(({ name }) => name).sort()).toEqual([
-        'CronJob meanstream-retrain',
-        'CronJob meanstream-retrain-workers',
+    it('are a processor, a gateway, a retrain with its workers and the topics, all in a restricted namespace', () => {
+      const expected = [
+        runner,
+        workers,
         'Deployment meanstream-gateway',
         'Job meanstream-topics',
         'StatefulSet meanstream-processor',
-      ]);
+      ];
+      expect(pods.map(({ name }) => name).sort()).toEqual(expected.sort());
       const labels = one('Namespace', 'meanstream').metadata.labels;
       expect(labels['pod-security.kubernetes.io/enforce']).toBe('restricted');
       for (const { kind, metadata } of resources) {
@@ -134,8 +172,8 @@ describe.skipIf(!kubectl).each(['base', 'overlays/local', 'overlays/production']
     it.each([
       ['StatefulSet meanstream-processor', ['processor']],
       ['Deployment meanstream-gateway', ['gateway']],
-      ['CronJob meanstream-retrain', ['retrain']],
-      ['CronJob meanstream-retrain-workers', ['retrain-worker', '--once']],
+      [runner, retrain === 'served' ? ['retrain', '--serve'] : ['retrain']],
+      [workers, retrain === 'served' ? ['retrain-worker'] : ['retrain-worker', '--once']],
       ['Job meanstream-topics', ['topics', 'apply']],
     ])('let %s run meanstream %j with the mounted settings', (name, command) => {
       const { command: program, args, volumeMounts } = containerOf(name);
@@ -181,21 +219,37 @@ describe.skipIf(!kubectl).each(['base', 'overlays/local', 'overlays/production']
       for (const { pod } of pods) expect(pod.terminationGracePeriodSeconds).toBeGreaterThan(25 + 5);
     });
 
-    it('never run two retrains at once', () => {
-      const { spec } = one('CronJob', 'meanstream-retrain');
-      expect(spec.concurrencyPolicy).toBe('Forbid');
-      expect(spec.jobTemplate).toMatchObject({ spec: { backoffLimit: 2 } });
+    it('ask for a retrain where somebody serves, and only there', () => {
+      const { env } = containerOf('StatefulSet meanstream-processor');
+      const asked = env.find(({ name }) => name === 'MEANSTREAM_RETRAIN_SCHEDULE')?.value;
+      expect(asked).toBe(retrain === 'served' ? '0 3 * * *' : undefined);
+      const flags = path.endsWith('production') ? [`ssl.ca.file=${import.meta.filename}`] : [];
+      const environment = {
+        MEANSTREAM_SASL_PASSWORD: 'from the secret',
+        ...(asked !== undefined && { MEANSTREAM_RETRAIN_SCHEDULE: asked }),
+      };
+      const file = join(folder, path, 'meanstream.yaml');
+      const { values } = loadSettings({ file, environment, flags });
+      expect(values['retrain.schedule']).toBe(asked ?? 'never');
     });
 
-    it('let an indexed Job work for the retrain at its hour, on nodes that may be taken away', () => {
-      const coordinator = one('CronJob', 'meanstream-retrain').spec;
-      const { schedule, jobTemplate } = one('CronJob', 'meanstream-retrain-workers').spec;
-      expect(schedule).toBe(coordinator.schedule);
-      const { spec } = jobTemplate as { spec: Record<string, Json> };
-      expect(spec.completionMode).toBe('Indexed');
-      expect(spec.completions).toBe(spec.parallelism);
-      expect(spec.podFailurePolicy).toMatchObject({ rules: [{ action: 'Ignore' }] });
-    });
+    if (retrain === 'nightly') {
+      it('never run two retrains at once', () => {
+        const { spec } = one('CronJob', 'meanstream-retrain');
+        expect(spec.concurrencyPolicy).toBe('Forbid');
+        expect(spec.jobTemplate).toMatchObject({ spec: { backoffLimit: 2 } });
+      });
+
+      it('let an indexed Job work for the retrain at its hour, on nodes that may be taken away', () => {
+        const coordinator = one('CronJob', 'meanstream-retrain').spec;
+        const { schedule, jobTemplate } = one('CronJob', 'meanstream-retrain-workers').spec;
+        expect(schedule).toBe(coordinator.schedule);
+        const { spec } = jobTemplate as { spec: Record<string, Json> };
+        expect(spec.completionMode).toBe('Indexed');
+        expect(spec.completions).toBe(spec.parallelism);
+        expect(spec.podFailurePolicy).toMatchObject({ rules: [{ action: 'Ignore' }] });
+      });
+    }
 
     it('give a retrain folders that it may write to, where the settings say', () => {
       const { values } = loadSettings({
@@ -204,10 +258,24 @@ describe.skipIf(!kubectl).each(['base', 'overlays/local', 'overlays/production']
         flags: path.endsWith('production') ? [`ssl.ca.file=${import.meta.filename}`] : [],
       });
       const paths = (name: string) => containerOf(name).volumeMounts.map((each) => each.mountPath);
-      expect(paths('CronJob meanstream-retrain')).toContain(values['artifacts.location']);
-      for (const name of ['CronJob meanstream-retrain', 'CronJob meanstream-retrain-workers']) {
-        expect(paths(name)).toContain(values['retrain.dir']);
+      for (const name of [runner, workers]) expect(paths(name)).toContain(values['retrain.dir']);
+    });
+
+    it('keep artifacts where every pod that runs retrains finds them', () => {
+      const { env, envFrom, volumeMounts } = containerOf(runner);
+      const location = env.find(({ name }) => name === 'MEANSTREAM_ARTIFACTS_LOCATION')!.value;
+      const { volumes } = pods.find(({ name }) => name === runner)!.pod;
+      const claimed = volumes.find(({ name }) => name === 'artifacts')?.persistentVolumeClaim;
+      if (artifacts === 's3') {
+        expect(location).toMatch(/^s3:/);
+        expect(envFrom).toEqual([{ secretRef: { name: 'meanstream-s3' } }]);
+        expect(claimed).toBeUndefined();
+        return;
       }
+      expect(volumeMounts).toContainEqual({ name: 'artifacts', mountPath: location });
+      const claim = one('PersistentVolumeClaim', claimed!.claimName);
+      const mode = path === 'overlays/local' ? 'ReadWriteOnce' : 'ReadWriteMany';
+      expect(claim.spec.accessModes).toEqual([mode]);
     });
 
     it('take one pod of a kind away at a time', () => {
@@ -228,10 +296,11 @@ describe.skipIf(!kubectl).each(['base', 'overlays/local', 'overlays/production']
       }
     });
 
-    it('deny all traffic but DNS, Kafka, the gateway and the metrics', () => {
+    it('deny all traffic but DNS, Kafka, the bucket, the gateway and the metrics', () => {
       const policies = resources.filter(({ kind }) => kind === 'NetworkPolicy');
       expect(policies.map(({ metadata }) => metadata.name).sort()).toEqual([
         'default-deny',
+        ...(artifacts === 's3' ? ['egress-artifacts'] : []),
         'egress-dns',
         'egress-kafka',
         'ingress-gateway',
