@@ -127,8 +127,8 @@ export class FoldState {
     this.#basisSaved = false;
   }
 
-  /** Notes the points a delta or sample was made from. */
-  learned({ partition, fromOffset, nextOffset }: OffsetsOf): void {
+  /** Notes the points a delta or sample was made from, whether it was learned from or refused. */
+  passed({ partition, fromOffset, nextOffset }: OffsetsOf): void {
     const before = this.offsets[partition];
     this.offsets[partition] = {
       from: Math.min(before?.from ?? fromOffset, fromOffset),

@@ -47,7 +47,7 @@ export function seedFirst(state: FoldState, samples: SampleBuffer, options: Seed
     { clusterIds, nextClusterNumber: k + 1, offsets: {} },
     { timestampMs: samples.timestampMs },
   );
-  for (const sample of samples.samples) state.learned(sample);
+  for (const sample of samples.samples) state.passed(sample);
   samples.clear();
   return distinct;
 }
@@ -90,9 +90,13 @@ export function foldDelta(
   const { generation, online, decided } = state;
   if (decided.pinnedBy !== null) return 'pinned';
   if (online === undefined || generationOf(delta.modelVersion) !== generation?.name) return 'stale';
-  if (!fits(delta, online)) return 'invalid';
+  if (!fits(delta, online)) {
+    // Its range is over: whoever has sent it would wait for ever for a model that has come to its end.
+    state.passed(delta);
+    return 'invalid';
+  }
   const events = online.fold(delta, parseVersion(delta.modelVersion).patch);
-  state.learned(delta);
+  state.passed(delta);
   for (const event of events) report({ ...event, ...named(state, event) });
   return 'folded';
 }

@@ -1,8 +1,10 @@
 // How old a model may be that points are still assigned with, on the whole pipeline, while its owner is down. Judged at the end.
 
 import { afterEach, expect, it } from 'vitest';
+import { chooseKernels, DeltaAccumulator } from '../clustering/index.ts';
+import { UnansweredDeltas } from '../processors/unanswered-deltas.ts';
 import { TopologyTestDriver } from '../runtime/testing/test-driver.ts';
-import { encodeModelCommand, topics } from '../schemas/index.ts';
+import { encodeLearningMessage, encodeModelCommand, topics } from '../schemas/index.ts';
 import type { ModelRegistry } from '../state-stores/index.ts';
 import { Random } from '../support/index.ts';
 import { clusteringTopology } from './index.ts';
@@ -86,6 +88,29 @@ it('go on however old the model is without a limit', async () => {
   driver.startTasks(owner);
   await driver.run();
   await expectNothingLost();
+});
+
+it('a delta that the owner refuses is answered too: it waits for no other', async () => {
+  await start(stalenessMsMax);
+  const models = driver.globalStore<ModelRegistry>('models');
+  const { version, offsets } = models.current()!;
+  const fromOffset = offsets[0]!.to;
+  const about = { modelVersion: version, partition: 0, fromOffset, nextOffset: fromOffset + 10 };
+  const unanswered = new UnansweredDeltas();
+  unanswered.tick(0);
+  unanswered.sent(about, models);
+  unanswered.tick(10 * stalenessMsMax);
+  expect(unanswered.ageMs(models)).toBe(10 * stalenessMsMax);
+  const { kernels } = chooseKernels();
+  const nothing = new DeltaAccumulator(models.current()!, 0, kernels).take();
+  // A half-life in points knows no landmarks.
+  const refused = { kind: 'delta', ...nothing, ...about, timestampMs: 5, landmarkMs: 0 } as const;
+  const value = encodeLearningMessage(refused);
+  await driver.pipe(topics.centroidDeltas, { value });
+  await driver.run();
+  expect(await driver.metrics.registry.metrics()).toMatch(/outcome="invalid"\} 1/);
+  expect(models.current()!.version).toBe(version);
+  expect(unanswered.ageMs(models)).toBe(0);
 });
 
 it('a pinned model is as old as it is meant to be, and what a pin has left out is not waited for', async () => {
