@@ -1,7 +1,7 @@
 // Every topic a deployment needs: the product's own and the changelogs that follow from the topology.
 
 import type { SettingValues } from '../config/index.ts';
-import { changelogTopic, type TopicSpec, topicSpecs } from '../schemas/index.ts';
+import { changelogSpec, changelogTopic, type TopicSpec, topicSpecs } from '../schemas/index.ts';
 import type { Topology } from '../topology/index.ts';
 
 export function productTopics(settings: SettingValues, topology: Topology): TopicSpec[] {
@@ -14,12 +14,13 @@ export function productTopics(settings: SettingValues, topology: Topology): Topi
   const partitionsOf = new Map(specs.map((spec) => [spec.name, spec.partitions]));
   const changelogs = topology.subTopologies().flatMap((piece) => {
     const partitions = Math.max(...piece.sources.map(({ topic }) => partitionsOf.get(topic) ?? 1));
-    return piece.stores.map((store) => ({
-      name: changelogTopic(settings['application.id'], store.name),
-      partitions,
-      replicationFactor,
-      configs: { 'cleanup.policy': 'compact' },
-    }));
+    return piece.stores.map(({ name }) =>
+      changelogSpec(
+        changelogTopic(settings['application.id'], name),
+        partitions,
+        replicationFactor,
+      ),
+    );
   });
   return [...specs, ...changelogs];
 }

@@ -1,10 +1,10 @@
 // What this process has on its disk of tasks that it does not run: the group gives a task rather to where its state is.
 
 import type { AssignedTask } from '../broker/index.ts';
+import { changelogDeleteRetentionMs } from '../schemas/index.ts';
 import { checkpointOf, type EngineKind, strangerFault } from '../state-stores/index.ts';
 import type { Clock, Logger } from '../support/index.ts';
 import { taskIdOf } from './task.ts';
-import { changelogDeleteRetentionMs } from './task-environment.ts';
 import type { TaskPlan } from './task-plan.ts';
 
 export interface HeldStoresOptions {

@@ -6,16 +6,12 @@
 // marker of a commit this disk already holds may still be under way. So a store that is ahead is believed, once.
 
 import type { AssignedTask, PartitionReader } from '../broker/index.ts';
+import { changelogDeleteRetentionMs } from '../schemas/index.ts';
 import { nextTurn, OffsetOutOfRangeError } from '../support/index.ts';
 import { bytesOf } from './restore.ts';
 import type { ReplicaStatus } from './status.ts';
 import { taskIdOf } from './task.ts';
-import {
-  changelogDeleteRetentionMs,
-  idleReadMsMax,
-  restoreRowsMax,
-  type TaskEnvironment,
-} from './task-environment.ts';
+import { idleReadMsMax, restoreRowsMax, type TaskEnvironment } from './task-environment.ts';
 import type { TaskPlan } from './task-plan.ts';
 import { TaskStores } from './task-stores.ts';
 

@@ -2,7 +2,7 @@
 // atomic write, so that a restore that is cut off goes on where it was. While one batch is written the next is read.
 
 import type { Broker, TopicPartition } from '../broker/index.ts';
-import type { RecordBatch } from '../schemas/index.ts';
+import { changelogDeleteRetentionMs, type RecordBatch } from '../schemas/index.ts';
 import type { ChangelogStore } from '../state-stores/index.ts';
 import {
   crashPoint,
@@ -11,7 +11,7 @@ import {
   OffsetOutOfRangeError,
   TaskCorruptedError,
 } from '../support/index.ts';
-import { changelogDeleteRetentionMs, restoreRowsMax } from './task-environment.ts';
+import { restoreRowsMax } from './task-environment.ts';
 
 export interface RestoreOptions {
   readonly broker: Broker;

@@ -39,7 +39,5 @@ export const offsetsOnlyCommitMs = 5_000;
 export const prepareMsMax = 1_000;
 /** A part of a task that does not close for this long is left behind. */
 export const closeMsMax = 5_000;
-/** How old a store may be that has missed changelog records: tombstones are kept this long (delete.retention.ms). */
-export const changelogDeleteRetentionMs = 86_400_000;
 /** Rows of one read while restoring and while filling a global store. */
 export const restoreRowsMax = 4096;

@@ -2,10 +2,9 @@
 // changelogs; every fault is in one error.
 
 import type { Broker, TopicDescription } from '../broker/index.ts';
-import { changelogTopic, type TopicSpec } from '../schemas/index.ts';
+import { changelogSpec, changelogTopic, type TopicSpec } from '../schemas/index.ts';
 import { InvalidTopologyError } from '../support/index.ts';
 import type { SubTopology, Topology } from '../topology/index.ts';
-import { changelogDeleteRetentionMs } from './task-environment.ts';
 
 /** One sub-topology and how it meets the topics: it is `partitions` tasks. */
 export interface TaskPlan {
@@ -92,13 +91,8 @@ function unfitChangelogs(
 }
 
 function changelogSpecs(plan: TaskPlan, options: PlanOptions): TopicSpec[] {
-  return plan.subTopology.stores.map((store) => ({
-    name: changelogTopic(options.applicationId, store.name),
-    partitions: plan.partitions,
-    replicationFactor: options.replicationFactor,
-    configs: {
-      'cleanup.policy': 'compact',
-      'delete.retention.ms': String(changelogDeleteRetentionMs),
-    },
-  }));
+  const { applicationId, replicationFactor } = options;
+  return plan.subTopology.stores.map(({ name }) =>
+    changelogSpec(changelogTopic(applicationId, name), plan.partitions, replicationFactor),
+  );
 }

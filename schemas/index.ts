@@ -129,6 +129,8 @@ export {
 } from './retrain-messages.ts';
 export type { RetrainOutcome, RetrainPhase, RetrainState } from './retrain-state.ts';
 export {
+  changelogDeleteRetentionMs,
+  changelogSpec,
   changelogTopic,
   type TopicName,
   type TopicOptions,

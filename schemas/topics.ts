@@ -76,3 +76,20 @@ export function topicSpecs(options: TopicOptions): TopicSpec[] {
 export function changelogTopic(applicationId: string, store: string): string {
   return `${applicationId}-${store}-changelog`;
 }
+
+/** How old a store may be that has missed changelog records: tombstones are kept this long (delete.retention.ms). */
+export const changelogDeleteRetentionMs = 86_400_000;
+
+/** As `topics apply` makes it, and a task that finds none. What the owner of the model keeps is one record, too. */
+export function changelogSpec(
+  name: string,
+  partitions: number,
+  replicationFactor: number,
+): TopicSpec {
+  const configs = {
+    'cleanup.policy': 'compact',
+    'delete.retention.ms': String(changelogDeleteRetentionMs),
+    'max.message.bytes': String(largeRecordBytes),
+  };
+  return { name, partitions, replicationFactor, configs };
+}
