@@ -1,7 +1,7 @@
 // Every topic a deployment needs: the product's own and the changelogs that follow from the topology.
 
 import type { SettingValues } from '../config/index.ts';
-import { changelogSpec, changelogTopic, type TopicSpec, topicSpecs } from '../schemas/index.ts';
+import { changelogSpec, type TopicSpec, topicSpecs } from '../schemas/index.ts';
 import type { Topology } from '../topology/index.ts';
 
 export function productTopics(settings: SettingValues, topology: Topology): TopicSpec[] {
@@ -15,11 +15,7 @@ export function productTopics(settings: SettingValues, topology: Topology): Topi
   const changelogs = topology.subTopologies().flatMap((piece) => {
     const partitions = Math.max(...piece.sources.map(({ topic }) => partitionsOf.get(topic) ?? 1));
     return piece.stores.map(({ name }) =>
-      changelogSpec(
-        changelogTopic(settings['application.id'], name),
-        partitions,
-        replicationFactor,
-      ),
+      changelogSpec(settings['application.id'], name, { partitions, replicationFactor }),
     );
   });
   return [...specs, ...changelogs];

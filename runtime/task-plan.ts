@@ -93,6 +93,6 @@ function unfitChangelogs(
 function changelogSpecs(plan: TaskPlan, options: PlanOptions): TopicSpec[] {
   const { applicationId, replicationFactor } = options;
   return plan.subTopology.stores.map(({ name }) =>
-    changelogSpec(changelogTopic(applicationId, name), plan.partitions, replicationFactor),
+    changelogSpec(applicationId, name, { partitions: plan.partitions, replicationFactor }),
   );
 }

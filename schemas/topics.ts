@@ -82,10 +82,11 @@ export const changelogDeleteRetentionMs = 86_400_000;
 
 /** As `topics apply` makes it, and a task that finds none. What the owner of the model keeps is one record, too. */
 export function changelogSpec(
-  name: string,
-  partitions: number,
-  replicationFactor: number,
+  applicationId: string,
+  store: string,
+  { partitions, replicationFactor }: Pick<TopicSpec, 'partitions' | 'replicationFactor'>,
 ): TopicSpec {
+  const name = changelogTopic(applicationId, store);
   const configs = {
     'cleanup.policy': 'compact',
     'delete.retention.ms': String(changelogDeleteRetentionMs),
