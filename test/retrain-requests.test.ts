@@ -129,7 +129,7 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
     const byId = new Map(ends.map(({ id }) => [id, ends.filter((end) => end.id === id)]));
     for (const [id, outcomes] of byId) {
       expect(new Set(outcomes.map(({ state }) => state)).size, id).toBe(1);
-      expect(outcomes[0]!.state, id).not.toBe('failed');
+      expect(outcomes[0]!.state, JSON.stringify(outcomes[0])).not.toBe('failed');
     }
   });
 
