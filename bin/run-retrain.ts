@@ -1,6 +1,6 @@
 // The retrain job as a command (over Kafka); serve-retrains.ts runs it when it is asked for.
 
-import type { Broker } from '../broker/index.ts';
+import { appendOnce, type Broker } from '../broker/index.ts';
 import { kMaxDefault } from '../clustering/index.ts';
 import type { SettingValues } from '../config/index.ts';
 import {
@@ -15,12 +15,7 @@ import {
   unfinishedJob,
   type WriteOutcome,
 } from '../jobs/index.ts';
-import {
-  encodeRetrainCommand,
-  RecordBatchBuilder,
-  type RetrainPhase,
-  topics,
-} from '../schemas/index.ts';
+import { commandAppend, encodeRetrainCommand, type RetrainPhase } from '../schemas/index.ts';
 import { InvalidSettingError, type Metrics } from '../support/index.ts';
 import { archiveOnce } from './archive-versions.ts';
 import { type CommandContext, defaultGatewayUrl, type SettingFlags } from './command-context.ts';
@@ -96,8 +91,8 @@ function withoutKafka(): InvalidSettingError {
 /** A team's writer is its job log; this one fences it, and a server, in the same way. */
 async function soleWrite(broker: Broker, application: string): Promise<WriteOutcome> {
   const writer = await broker.openTransactionalWriter(coordinatorId(application));
-  return async (appends, offsets = []) => {
-    await writer.commit({ appends, group: retrainGroup(application), offsets });
+  return async (appends) => {
+    await writer.commit({ appends, group: retrainGroup(application), offsets: [] });
   };
 }
 
@@ -146,12 +141,8 @@ async function takeBack(
 ): Promise<void> {
   const requestedBy = settings['group.instance.id'];
   const by = { requestedBy, reason: cancelReason, timestampMs: clock.nowMs() };
-  const records = new RecordBatchBuilder();
   const value = encodeRetrainCommand({ command: 'cancel-retrain', id, ...by });
-  records.append(by.timestampMs, new TextEncoder().encode('default'), value);
-  const writer = await broker.openWriter();
-  await writer.append([{ topic: topics.modelCommands, partition: 0, records }]);
-  await writer.close();
+  await appendOnce(broker, [commandAppend(value, by.timestampMs)]);
 }
 
 /** Without --k or a setting of its own, a retrain keeps the k of the model it replaces. */

@@ -9,6 +9,7 @@ import {
   type RetrainReport,
   RetrainRunner,
   type RunRetrainCommand,
+  type TeamOptions,
 } from '../jobs/index.ts';
 import { Metrics } from '../support/index.ts';
 import { startArchiving } from './archive-versions.ts';
@@ -38,8 +39,8 @@ export async function retrainRunnerOf(
     instanceId: settings['group.instance.id'],
     sessionTimeoutMs: settings['session.timeout.ms'],
     run: async (command, hooks) => {
-      const work = broker.kind === 'kafka' ? runByTeam : run;
-      const report = await work(context, parts, command, hooks);
+      const isByTeam = broker.kind === 'kafka';
+      const report = await (isByTeam ? runByTeam : run)(context, parts, command, hooks);
       logger.info({ version: report.version, parent: report.parent }, reportText(report));
       return report;
     },
@@ -60,12 +61,11 @@ function run(
   context: CommandContext,
   parts: RunnerParts,
   { k, reason, requestedBy }: Command,
-  { request, writer, write, signal, onProgress }: RetrainHooks,
+  { request, write, signal, onProgress }: RetrainHooks,
+  team?: TeamOptions,
 ): Promise<RetrainReport> {
-  const isByTeam = parts.broker.kind === 'kafka';
   return retrain(context, {
-    ...{ ...parts, k, reason, requestedBy, promote: true, request, write, signal },
-    team: isByTeam ? { ...teamOf(context.settings), writer } : undefined,
+    ...{ ...parts, k, reason, requestedBy, promote: true, request, write, signal, team },
     onProgress: (progress) => onProgress(phaseOf(progress)),
   });
 }
@@ -82,7 +82,8 @@ async function runByTeam(
   workers.failed.catch(() => stop.abort());
   const signal = AbortSignal.any([hooks.signal, stop.signal]);
   try {
-    return await run(context, parts, command, { ...hooks, signal });
+    const team = { ...teamOf(context.settings), writer: hooks.writer };
+    return await run(context, parts, command, { ...hooks, signal }, team);
   } catch (error) {
     if (!stop.signal.aborted) throw error;
     return await workers.failed;

@@ -2,6 +2,7 @@
 // adapters are imported by path (broker/embedded/index.ts, broker/kafka/index.ts), and only bin/ chooses one.
 // Knows nothing of the product: no topic name stands in here.
 
+export { appendOnce } from './append-once.ts';
 export type {
   Append,
   AppendedAt,

@@ -1,13 +1,12 @@
 // Commands about the model, as HTTP asks for them: written to the audit log, answered by the decision the owner publishes.
 
 import { randomUUID } from 'node:crypto';
-import type { Broker } from '../broker/index.ts';
+import { appendOnce, type Broker } from '../broker/index.ts';
 import {
+  commandAppend,
   encodeModelCommand,
   type ModelCommand,
   type ModelDecision,
-  RecordBatchBuilder,
-  topics,
 } from '../schemas/index.ts';
 import type { ModelRegistry } from '../state-stores/index.ts';
 import type { Clock } from '../support/index.ts';
@@ -30,7 +29,7 @@ export class ModelCommands {
 
   /** @returns the decision; undefined when none came in time: the command stands, and is decided when a processor runs */
   async send(asked: AskedCommand): Promise<ModelDecision | undefined> {
-    const { registry, clock, waitMsMax } = this.#options;
+    const { broker, registry, clock, waitMsMax } = this.#options;
     const command = { ...asked, id: randomUUID(), timestampMs: clock.nowMs() };
     const answer = () => registry.decisions().find(({ commandId }) => commandId === command.id);
     const waiting = new AbortController();
@@ -38,23 +37,12 @@ export class ModelCommands {
       if (answer() !== undefined) waiting.abort();
     });
     try {
-      await this.#append(command);
+      const value = encodeModelCommand(command);
+      await appendOnce(broker, [commandAppend(value, command.timestampMs)]);
       if (answer() === undefined) await clock.sleep(waitMsMax, waiting.signal);
       return answer();
     } finally {
       stop();
-    }
-  }
-
-  async #append(command: ModelCommand): Promise<void> {
-    const records = new RecordBatchBuilder();
-    const key = new TextEncoder().encode('default');
-    records.append(command.timestampMs, key, encodeModelCommand(command));
-    const writer = await this.#options.broker.openWriter();
-    try {
-      await writer.append([{ topic: topics.modelCommands, partition: 0, records }]);
-    } finally {
-      await writer.close();
     }
   }
 }

@@ -15,7 +15,7 @@ import {
   type RangeFit,
   type RangeFitProblem,
 } from '../clustering/index.ts';
-import { JobCancelledError } from '../support/index.ts';
+import { stoppedError } from './require-going.ts';
 
 export interface FitInput extends Omit<RangeFitProblem, 'missing'> {
   readonly missing: MissingPolicy;
@@ -124,9 +124,7 @@ export const fitInWorker: Fit = (input, onProgress, signal) =>
     worker.on('exit', (code) => {
       signal?.removeEventListener('abort', stop);
       reject(
-        signal?.aborted
-          ? new JobCancelledError('The retrain was stopped.', {})
-          : new Error(`The fit's worker thread ended with ${code}.`),
+        signal?.aborted ? stoppedError() : new Error(`The fit's worker thread ended with ${code}.`),
       );
     });
   });

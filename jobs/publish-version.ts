@@ -4,9 +4,10 @@
 // to that claim: the number is theirs if no claim to it comes before in the log, else they claim the next.
 
 import { randomUUID } from 'node:crypto';
-import type { Append, Broker } from '../broker/index.ts';
+import { type Append, appendOnce, type Broker } from '../broker/index.ts';
 import {
   claimKey,
+  commandAppend,
   encodeClaim,
   encodeModel,
   encodeModelCommand,
@@ -55,7 +56,7 @@ const promotionWaitMsDefault = 30_000;
 export async function releaseVersion(release: Release): Promise<void> {
   const { broker, model, promote, shadow = false, requestedBy, reason, clock } = release;
   const { version, createdAtMs } = model;
-  const { write = (appends) => writePlainly(broker, appends) } = release;
+  const { write = (appends) => appendOnce(broker, appends) } = release;
   const published = append(topics.models, modelKey(version), encodeModel(model), createdAtMs);
   if (!promote && !shadow) {
     await write([published]);
@@ -83,7 +84,7 @@ export async function requestModel(
   options: Pick<CommandOptions, 'broker' | 'command' | 'clock'>,
 ): Promise<ModelCommand> {
   const command = requestOf(options.command, options.clock);
-  await writePlainly(options.broker, [appendOf(command)]);
+  await appendOnce(options.broker, [appendOf(command)]);
   return command;
 }
 
@@ -112,8 +113,7 @@ function requestOf(asked: CommandOptions['command'], clock: Clock): ModelCommand
 }
 
 function appendOf(command: ModelCommand): Append {
-  const key = new TextEncoder().encode('default');
-  return append(topics.modelCommands, key, encodeModelCommand(command), command.timestampMs);
+  return commandAppend(encodeModelCommand(command), command.timestampMs);
 }
 
 export interface ClaimOptions extends Pick<CommandOptions, 'broker' | 'follower' | 'clock'> {
@@ -135,7 +135,7 @@ export async function claimVersion(options: ClaimOptions): Promise<string> {
     const name = nextGeneration(parent, { ...parent, k }, registry.knownNames());
     const nowMs = clock.nowMs();
     const value = encodeClaim(name, claimant, nowMs);
-    await writePlainly(broker, [append(topics.models, claimKey(name, claimant), value, nowMs)]);
+    await appendOnce(broker, [append(topics.models, claimKey(name, claimant), value, nowMs)]);
     const isRead = () => registry.claimants(name).includes(claimant);
     if (!(await follower.waitFor(isRead, claimWaitMsMax, clock))) {
       throw new FatalError(
@@ -151,13 +151,4 @@ function append(topic: string, key: Uint8Array, value: Uint8Array, timestampMs: 
   const records = new RecordBatchBuilder(1, key.length + value.length);
   records.append(timestampMs, key, value);
   return { topic, partition: 0, records };
-}
-
-async function writePlainly(broker: Broker, appends: readonly Append[]): Promise<void> {
-  const writer = await broker.openWriter();
-  try {
-    for (const one of appends) await writer.append([one]);
-  } finally {
-    await writer.close();
-  }
 }

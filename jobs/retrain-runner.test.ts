@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { EmbeddedBroker } from '../broker/embedded/index.ts';
-import type { Append, Broker } from '../broker/index.ts';
+import { type Append, appendOnce, type Broker } from '../broker/index.ts';
 import {
+  commandAppend,
   decodeRetrainState,
   encodeRetrainCommand,
   RecordBatchBuilder,
@@ -92,12 +93,9 @@ async function states(): Promise<Map<string, RetrainState>> {
 }
 
 async function cancel(id: string): Promise<void> {
-  const records = new RecordBatchBuilder();
   const by = { requestedBy: 'test', reason: 'not now', timestampMs: 1 };
-  records.append(1, null, encodeRetrainCommand({ command: 'cancel-retrain', id, ...by }));
-  const writer = await broker.openWriter();
-  await writer.append([{ topic: topics.modelCommands, partition: 0, records }]);
-  await writer.close();
+  const value = encodeRetrainCommand({ command: 'cancel-retrain', id, ...by });
+  await appendOnce(broker, [commandAppend(value, by.timestampMs)]);
 }
 
 const stateOf = async (id: string) => (await states()).get(id)?.state;

@@ -45,6 +45,7 @@ import {
   TaskMigratedError,
 } from '../support/index.ts';
 import { coordinatorId, type JobEnding, JobLog, retrainGroup } from './distributed/job-log.ts';
+import { requireGoing } from './require-going.ts';
 import { isPassing, type RetrainReport, type WriteOutcome } from './retrain.ts';
 
 export interface RetrainHooks {
@@ -306,7 +307,7 @@ class Leadership {
         signal,
         onProgress: (phase) => said.maybe(phase, this.#options.clock.monotonicMs()),
         write: async (appends, offsets = []) => {
-          if (signal.aborted) throw new JobCancelledError('The retrain was stopped.', {});
+          requireGoing(signal);
           await finish({ state: 'done' }, { appends, offsets });
         },
       });

@@ -44,6 +44,7 @@ import { type Fit, type FitOutput, type FitProgress, fitInWorker } from './fit.t
 import { ModelFollower } from './model-follower.ts';
 import { claimVersion, releaseVersion } from './publish-version.ts';
 import { type DecodePoints, type PlannedRange, recordsIn, replayPoints } from './replay.ts';
+import { requireGoing } from './require-going.ts';
 import { planOver, planRetrain, type RetrainPlan } from './retrain-plan.ts';
 
 export interface RetrainOptions {
@@ -147,10 +148,8 @@ export async function runRetrain(options: RetrainOptions): Promise<RetrainReport
   const startedMs = options.clock.monotonicMs();
   const follower = await ModelFollower.open(options.broker);
   try {
-    const report = await (isByTeam(options, follower) ? retrainByTeam : retrainInMemory)(
-      options,
-      follower,
-    );
+    const retrain = isByTeam(options, follower) ? retrainByTeam : retrainInMemory;
+    const report = await retrain(options, follower);
     const durationMs = options.clock.monotonicMs() - startedMs;
     options.metrics?.retrainRuns.inc({ outcome: report.promoted ? 'promoted' : 'candidate' });
     options.metrics?.retrainDuration.set(durationMs / 1000);
@@ -225,10 +224,6 @@ async function retrainInMemory(options: RetrainOptions, follower: ModelFollower)
   const { plan, parent, stored } = await planJob(options, follower);
   const fit = await fitInMemory(options, plan, parent, stored);
   return release(options, follower, plan, fit);
-}
-
-function requireGoing(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new JobCancelledError('The retrain was stopped.', {});
 }
 
 async function fitInMemory(

@@ -1,8 +1,8 @@
 // The deltas that a task has sent and no model it has received has taken in: how old the oldest is says how stale its model is.
 //
-// A delta is answered by a model of its generation that has come to its end (learned or, when it does not fit, refused), by a model of another generation (then the owner
-// leaves it out), and by a pin (then it is read and left out), whether or not the model learns again by now. Times are those of
-// the task's clock when it was last looked at.
+// A delta is answered by a model of its generation that has come to its end (learned or, when it does not fit, refused), by a
+// model of another generation (then the owner leaves it out), and by a pin (then it is read and left out), whether or not the
+// model learns again by now. Times are those of the task's clock when it was last looked at.
 
 import { generationOf } from '../schemas/index.ts';
 import type { ModelRegistry } from '../state-stores/index.ts';

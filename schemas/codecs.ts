@@ -229,11 +229,14 @@ export function decodeModelCommand(bytes: Uint8Array): ModelCommand {
     ['reason', typeof command.reason === 'string'],
     ['timestampMs', Number.isSafeInteger(command.timestampMs)],
   ];
-  const wrong = fields.filter(([, valid]) => !valid).map(([field]) => field);
-  if (wrong.length > 0) {
-    throw invalidMessage(`A model command has no valid "${wrong.join('", "')}".`);
-  }
+  requireValid('A model command', fields);
   return command;
+}
+
+function requireValid(what: string, fields: readonly (readonly [string, boolean])[]): void {
+  const wrong = fields.filter(([, valid]) => !valid).map(([field]) => field);
+  if (wrong.length === 0) return;
+  throw invalidMessage(`${what} has no valid "${wrong.join('", "')}".`);
 }
 
 export function encodeRetrainCommand(command: RetrainCommand | CancelRetrainCommand): Uint8Array {
@@ -255,18 +258,18 @@ export function decodeRetrainCommand(
     ['reason', typeof reason === 'string'],
     ['timestampMs', Number.isSafeInteger(timestampMs)],
   ];
-  const wrong = fields.filter(([, valid]) => !valid).map(([field]) => field);
-  if (wrong.length === 0) return command;
-  throw invalidMessage(`A request for a retrain has no valid "${wrong.join('", "')}".`);
+  requireValid('A request for a retrain', fields);
+  return command;
 }
 
 function checkedCancel(command: CancelRetrainCommand): CancelRetrainCommand {
-  const { id, requestedBy, reason, timestampMs } = command;
-  const areTexts = [id, requestedBy, reason].every((text) => typeof text === 'string');
-  if (areTexts && Number.isSafeInteger(timestampMs)) return command;
-  throw invalidMessage(
-    'A request to cancel a retrain has no valid "id", "requestedBy", "reason" or "timestampMs".',
-  );
+  requireValid('A request to cancel a retrain', [
+    ['id', typeof command.id === 'string'],
+    ['requestedBy', typeof command.requestedBy === 'string'],
+    ['reason', typeof command.reason === 'string'],
+    ['timestampMs', Number.isSafeInteger(command.timestampMs)],
+  ]);
+  return command;
 }
 
 export function encodeChallengerReport(report: ChallengerReport): Uint8Array {

@@ -44,6 +44,7 @@ export {
   modelRecordKind,
 } from './codecs.ts';
 export { decodeColumnMessage, encodeColumnMessage } from './column-message.ts';
+export { commandAppend } from './command-append.ts';
 export type {
   Assignment,
   BootstrapSample,

@@ -3,10 +3,12 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { exitCodes } from '../bin/exit-codes.ts';
+import { appendOnce } from '../broker/index.ts';
 import { modelOf } from '../gateway/testing/gateway-fixture.ts';
 import {
   bytesOf,
   type CancelRetrainCommand,
+  commandAppend,
   decodeModel,
   decodeRetrainState,
   decodeRetrainTask,
@@ -233,11 +235,8 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
   }
 
   async function command(asked: RetrainCommand | CancelRetrainCommand): Promise<string> {
-    const records = new RecordBatchBuilder();
-    records.append(asked.timestampMs, null, encodeRetrainCommand(asked));
-    const writer = await deployment.broker.openWriter();
-    const [at] = await writer.append([{ topic: topics.modelCommands, partition: 0, records }]);
-    await writer.close();
+    const append = commandAppend(encodeRetrainCommand(asked), asked.timestampMs);
+    const [at] = await appendOnce(deployment.broker, [append]);
     return String(at!.baseOffset);
   }
 
@@ -262,14 +261,11 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
     return found as RetrainState;
   }
 
-  const serve = (name: string, threads = 0): MeanstreamProcess =>
-    deployment.start(['retrain', '--serve'], {
+  async function serving(name: string, threads = 0): Promise<MeanstreamProcess> {
+    const started = deployment.start(['retrain', '--serve'], {
       ...{ 'group.instance.id': name, 'session.timeout.ms': 6_000 },
       ...{ 'promotion.policy': 'manual', 'retrain.workers': threads },
     });
-
-  async function serving(name: string, threads = 0): Promise<MeanstreamProcess> {
-    const started = serve(name, threads);
     await started.waitFor(/waiting for retrains to be asked for/);
     return started;
   }
@@ -325,15 +321,14 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
   }, 120_000);
 
   it('by hand is refused with exit code 5 while another process serves retrains, and says what to do', async () => {
-    const serving = deployment.start(['retrain', '--serve'], { 'group.instance.id': 'server' });
-    await serving.waitFor(/waiting for retrains to be asked for/);
+    const server = await serving('server');
     for (const flags of [['--no-promote'], ['--no-promote', '--in-memory']]) {
       const { code, stderr } = await deployment.run(['retrain', ...flags]);
       expect(code).toBe(exitCodes.refused);
       expect(exitCodes.refused).toBe(5);
       expect(stderr).toMatch(/MEANSTREAM_REFUSED.*served by 1 live process.*POST \/v1\/retrains/);
     }
-    expect(await serving.end('SIGTERM')).toBe(0);
+    expect(await server.end('SIGTERM')).toBe(0);
     expect((await deployment.run(['retrain', '--no-promote'])).code).toBe(0);
   }, 120_000);
 });

@@ -34,7 +34,8 @@ Against Kafka, while points flow: the version is taken over between two transact
 
 With --serve it waits for requests on model-commands instead: of retrain.schedule, retrain.every.points and retrain.on.drift, and of
 POST /v1/retrains. Any number of processes may serve; one coordinates at a time, with workers as above, and the next goes on where
-it was. \`dev\` serves by itself. DELETE /v1/retrains/{id}, or --cancel, ends a job that was asked for. While some process serves, a retrain by hand is refused (exit code 5): ask for it by POST /v1/retrains.
+it was. \`dev\` serves by itself. DELETE /v1/retrains/{id}, or --cancel, ends a job that was asked for. While some process serves, a
+retrain by hand is refused (exit code 5): ask for it by POST /v1/retrains.
 ${example(
   'meanstream retrain --set bootstrap.servers=localhost:9092',
   'meanstream retrain --serve --set bootstrap.servers=localhost:9092',

@@ -1,14 +1,13 @@
 // POST /v1/retrains asks for one, DELETE /v1/retrains/{id} takes it back; GET /v1/retrains and /v1/retrains/{id} say what became of
 // those asked for. Who runs them is another process, or this one: the request goes into the log, and so does what becomes of it.
 
-import type { Broker } from '../../broker/index.ts';
+import { appendOnce, type Broker } from '../../broker/index.ts';
 import {
   type CancelRetrainCommand,
+  commandAppend,
   encodeRetrainCommand,
-  RecordBatchBuilder,
   type RetrainCommand,
   type RetrainState,
-  topics,
 } from '../../schemas/index.ts';
 import type { Clock } from '../../support/index.ts';
 import { type GatewayRequest, json, type Route } from '../http.ts';
@@ -75,16 +74,9 @@ async function ask(
   broker: Broker,
   command: RetrainCommand | CancelRetrainCommand,
 ): Promise<number> {
-  const records = new RecordBatchBuilder();
-  const key = new TextEncoder().encode('default');
-  records.append(command.timestampMs, key, encodeRetrainCommand(command));
-  const writer = await broker.openWriter();
-  try {
-    const [at] = await writer.append([{ topic: topics.modelCommands, partition: 0, records }]);
-    return at!.baseOffset;
-  } finally {
-    await writer.close();
-  }
+  const value = encodeRetrainCommand(command);
+  const [at] = await appendOnce(broker, [commandAppend(value, command.timestampMs)]);
+  return at!.baseOffset;
 }
 
 /** An empty body asks for a retrain as the current model is. */

@@ -16,10 +16,10 @@ import {
 import {
   type Clock,
   DependencyDownError,
-  JobCancelledError,
   type Logger,
   MeanstreamError,
 } from '../../support/index.ts';
+import { requireGoing } from '../require-going.ts';
 import type { JobLog } from './job-log.ts';
 import { RangeSchedule } from './range-schedule.ts';
 
@@ -150,7 +150,7 @@ export class Coordinator {
 
   async #listen(request: Step | undefined, waiting: Map<number, StepAnswer>): Promise<void> {
     const { signal, clock, workerTimeoutMs } = this.#options;
-    if (signal?.aborted) throw new JobCancelledError('The retrain was stopped.', {});
+    requireGoing(signal);
     const batch = await this.#reader!.read({ rowsMax: 256, waitMsMax: listenMs });
     for (let row = 0; row < batch.n; row++) {
       const reply = decodeRetrainReply(recordValue(batch, row)!);

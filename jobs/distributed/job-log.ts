@@ -5,7 +5,13 @@
 // reads from there: the job, the answers that all ranges' answers came to, and the step that nobody has finished. A job whose
 // beginning is not all there is none.
 
-import type { Append, Broker, Transaction, TransactionalWriter } from '../../broker/index.ts';
+import type {
+  Append,
+  Broker,
+  CommittedOffset,
+  Transaction,
+  TransactionalWriter,
+} from '../../broker/index.ts';
 import type { Step, StepAnswer } from '../../clustering/index.ts';
 import {
   decodeRetrainTask,
@@ -82,8 +88,7 @@ export class JobLog {
 
   /** Begins a job; `rows` are what it brings with it. */
   async begin(job: RetrainJob, rows: readonly RetrainTask[]): Promise<void> {
-    const [offsets] = await this.#options.broker.listOffsets(topics.retrainTasks);
-    await this.#commit([appendOf([job], this.#options.clock)], offsets?.end ?? 0);
+    await this.#commit([appendOf([job], this.#options.clock)], [await this.#endOfTasks()]);
     // One by one: each may be nearly as large as a record can be.
     for (const task of rows) await this.write([task]);
   }
@@ -95,24 +100,29 @@ export class JobLog {
   /** Ends the job, and publishes what came of it: both or neither. */
   async end(message: RetrainEnd, published: readonly Append[] = []): Promise<void> {
     const { appends, offsets } = await this.ending(message);
-    await this.#commit([...appends, ...published], offsets[0]!.offset);
+    await this.#commit([...appends, ...published], offsets);
   }
 
   /** For a transaction of somebody else's that says more. */
   async ending(message: RetrainEnd): Promise<JobEnding> {
-    const { broker, clock } = this.#options;
-    const [offsets] = await broker.listOffsets(topics.retrainTasks);
-    const offset = offsets?.end ?? 0;
-    return { appends: [appendOf([message], clock)], offsets: [{ ...tasks, offset, metadata: '' }] };
+    const appends = [appendOf([message], this.#options.clock)];
+    return { appends, offsets: [await this.#endOfTasks()] };
   }
 
   async close(): Promise<void> {
     if (this.#options.writer === undefined) await this.#writer.close();
   }
 
-  async #commit(appends: readonly Append[], offset?: number): Promise<void> {
+  async #endOfTasks(): Promise<CommittedOffset> {
+    const [offsets] = await this.#options.broker.listOffsets(topics.retrainTasks);
+    return { ...tasks, offset: offsets?.end ?? 0, metadata: '' };
+  }
+
+  async #commit(
+    appends: readonly Append[],
+    offsets: readonly CommittedOffset[] = [],
+  ): Promise<void> {
     const group = retrainGroup(this.#options.application);
-    const offsets = offset === undefined ? [] : [{ ...tasks, offset, metadata: '' }];
     try {
       await this.#writer.commit({ appends, group, offsets });
     } catch (error) {
