@@ -1,6 +1,7 @@
-// The second engine: classic-level, which is LevelDB (not RocksDB). LevelDB does not check what it reads, and skips
-// damaged stretches of its log without a word. So:
+// The second engine: classic-level, which is LevelDB (not RocksDB). LevelDB does not check what it reads, ends the
+// process over a table that holds no sense, and skips damaged stretches of its log without a word. So:
 //
+//   - every block of every table is checked before LevelDB opens them (level-tables.ts);
 //   - every value is stored behind the CRC32C (4 bytes, little-endian) of its key and value, checked by every read;
 //   - a record beside the checkpoint holds number and digest of all entries, kept up in every batch and compared with
 //     a full scan when the store is opened: an entry or a whole batch that vanished is found there.
@@ -22,6 +23,7 @@ import {
   reservedKey,
   userKey,
 } from './engine-keyspace.ts';
+import { damagedTables } from './level-tables.ts';
 import { keyText } from './memory.ts';
 import type {
   RangeOptions,
@@ -108,6 +110,7 @@ export class LevelStore implements StateStore {
     let db: Db | undefined;
     try {
       await mkdir(this.#dir, { recursive: true });
+      await this.#requireSoundTables();
       db = new ClassicLevel(this.#dir, { keyEncoding: 'view', valueEncoding: 'view' });
       await db.open();
       this.#digest = await this.#verify(db);
@@ -117,6 +120,16 @@ export class LevelStore implements StateStore {
       await db?.close();
       throw engineFault(this.name, `open its files in ${this.#dir}`, error);
     }
+  }
+
+  async #requireSoundTables(): Promise<void> {
+    const damaged = await damagedTables(this.#dir);
+    if (damaged.length === 0) return;
+    throw new TaskCorruptedError(
+      `Store ${this.name} has tables with a block that does not match its checksum (${damaged.join(', ')}); ` +
+        'it will be wiped and rebuilt from its changelog.',
+      { store: this.name },
+    );
   }
 
   async #verify(db: Db): Promise<Digest> {
