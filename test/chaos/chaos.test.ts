@@ -1,6 +1,6 @@
 // The short form of `npm run chaos` (run.ts says what a row must prove): 25 kills, two at each named point, 3 zombies, 9 joins,
-// leaves and crashes, 13 network faults, 3 upgrades and downgrades, 5 false clocks, a node stopped and one
-// killed, 20 damages to files, 200 histories of aborted transactions.
+// leaves and crashes, 13 network faults, 3 upgrades and downgrades, 5 false clocks, a node stopped and one killed,
+// one outage of the dead letters, 20 damages to files, 200 histories of aborted transactions.
 import { describe, expect, it } from 'vitest';
 import { ownKafkaMissing } from '../support/kafka-cluster.ts';
 import { runChaos } from './chaos.ts';
@@ -24,7 +24,7 @@ describe(`chaos (seed ${seed})`, () => {
       'kills, zombies, rebalances, an upgrade, a bad network, false clocks and a full disk',
       ['R1', 'R2', 'R5', 'R6', 'R4', 'R9', 'R8'],
     ],
-    ['brokers that stop and die', ['R3']],
+    ['brokers that stop and die, and dead letters that are down', ['R3', 'R13']],
     ['transactions that overlap and abort', ['R16']],
   ])(
     `nothing shows of %s${missing ? ` (skipped: ${missing})` : ''}`,

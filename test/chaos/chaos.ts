@@ -3,6 +3,7 @@ import { Random } from '../../support/index.ts';
 import { abortedTransactions } from './aborted-transactions.ts';
 import { brokerBounce } from './broker-bounce.ts';
 import type { Counts, FieldRow, OwnRow, Scale } from './chaos-row.ts';
+import { deadLettersDown } from './dead-letters-down.ts';
 import { diskFaults } from './disk-faults.ts';
 import { falseClocks } from './false-clocks.ts';
 import { Field, type FieldOptions, type Proof, type Say } from './field.ts';
@@ -32,7 +33,7 @@ export interface ChaosOptions extends Scale {
 const onProxy: readonly FieldRow[] = [
   ...[killAtPoints, zombies, rebalances, rollingUpgrade, networkFaults, falseClocks, diskFaults],
 ];
-const onNodes: readonly FieldRow[] = [brokerBounce];
+const onNodes: readonly FieldRow[] = [brokerBounce, deadLettersDown];
 const alone: readonly OwnRow[] = [stateDamage, abortedTransactions];
 
 export const rowIds = [...onProxy, ...onNodes, ...alone].map(({ id }) => id);

@@ -1,5 +1,6 @@
 // Where faults are done: a Kafka of our own, named processors over it, and a stream of points that does not stop. When the
 // faults are over, `prove` works out whether anything of it can be seen.
+import type { CommittedOffset } from '../../broker/index.ts';
 import { topics } from '../../schemas/index.ts';
 import type { Random } from '../../support/index.ts';
 import { judge } from '../oracle/clustering-oracle.ts';
@@ -132,6 +133,15 @@ export class Field {
     await this.deployment.write(Array.from({ length: rows }, () => this.#mixture.record()));
   }
 
+  /** Records that are no points, under keys that begin with the mark: so many that each partition gets some. */
+  async feedPoison(mark: string, rows: number): Promise<void> {
+    const records = Array.from({ length: rows }, (_, row) => ({
+      key: `${mark}${row}`,
+      value: '[',
+    }));
+    await this.deployment.write(records);
+  }
+
   /** A process of that name: it comes back with its state folder and its instance id. */
   start(name: string, { settings, environment, program }: StartOptions = {}): DeployedProcessor {
     const processor = this.deployment.processor(name, settings, environment, program);
@@ -208,6 +218,18 @@ export class Field {
   async untilProgress(): Promise<void> {
     const before = await this.#committed();
     await eventually('progress', async () => (await this.#committed()) > before, patienceMs);
+  }
+
+  /**
+   * Where the group stands in each partition of the points. Asked one by one: while a task tries a commit in vain its offset is not
+   * to be had, and several tasks do not rest at the same time.
+   */
+  async committedPoints(): Promise<readonly CommittedOffset[]> {
+    const { broker, applicationId } = this.deployment;
+    const each = Array.from({ length: 4 }, (_, partition) =>
+      broker.committedOffsets(applicationId, [{ topic: topics.points, partition }]),
+    );
+    return (await Promise.all(each)).flat();
   }
 
   /** How long at most a partition of the points, or the input of the owner of the model, had no commit meanwhile. */

@@ -1,6 +1,6 @@
 // Kafkas that can be hurt: one whose clients come through a TCP proxy, and a cluster of three (RF 3, min ISR 2) whose nodes
 // are stopped and killed one by one. Both are ours alone and are removed when they are stopped.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { defaultJarsDir, ensureJars } from '../../bin/kafka/kafka-jars.ts';
@@ -13,7 +13,7 @@ import {
 import { Connections } from '../../broker/kafka/connections.ts';
 import { type Random, silentLogger, systemClock } from '../../support/index.ts';
 import type { OwnKafka } from './kafka-cluster.ts';
-import { eventually } from './meanstream-process.ts';
+import { eventually, runToEnd } from './meanstream-process.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 
 /** The cleaner stays away from what the oracle has to see. */
@@ -65,6 +65,7 @@ export class KafkaNodes implements OwnKafka {
   readonly bootstrapServers: string;
   readonly libsDir: string;
   readonly #start: (index: number) => Promise<LocalKafka>;
+  readonly #dataDir: string;
   readonly #removeData: () => void;
   readonly #nodes: (LocalKafka | undefined)[];
   readonly #connections: Connections;
@@ -72,10 +73,11 @@ export class KafkaNodes implements OwnKafka {
   private constructor(
     nodes: readonly LocalKafka[],
     start: (index: number) => Promise<LocalKafka>,
-    removeData: () => void,
+    { dataDir, removeData }: Home,
   ) {
     this.#nodes = [...nodes];
     this.#start = start;
+    this.#dataDir = dataDir;
     this.#removeData = removeData;
     this.libsDir = nodes[0]!.jarsDir;
     this.bootstrapServers = nodes.map((node) => node.bootstrapServers).join();
@@ -111,7 +113,7 @@ export class KafkaNodes implements OwnKafka {
     };
     try {
       const nodes = await Promise.all(places.map((_, index) => start(index)));
-      const cluster = new KafkaNodes(nodes, start, removeData);
+      const cluster = new KafkaNodes(nodes, start, { dataDir, removeData });
       await cluster.#connections.connect();
       return cluster;
     } catch (error) {
@@ -139,6 +141,29 @@ export class KafkaNodes implements OwnKafka {
   async leaderOf(topic: string, partition: number): Promise<number> {
     this.#connections.forgetLeaders(topic);
     return (await this.#connections.leaderOf(topic, partition)) - 1;
+  }
+
+  /** From now on the partitions of the topic lie on this node alone. */
+  async moveTo(topic: string, index: number): Promise<void> {
+    const metadata = async () =>
+      (await this.#connections.topicMetadata([topic]))[0]!.partitionMetadata;
+    const partitions = (await metadata()).map(({ partitionId: partition }) => {
+      return { topic, partition, replicas: [index + 1] };
+    });
+    const file = join(this.#dataDir, 'reassignment.json');
+    writeFileSync(file, JSON.stringify({ version: 1, partitions }));
+    const { code, stdout, stderr } = await runToEnd('java', [
+      ...['-Xmx128m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-cp', `${this.libsDir}/*`],
+      'org.apache.kafka.tools.reassign.ReassignPartitionsCommand',
+      ...['--bootstrap-server', this.bootstrapServers],
+      ...['--reassignment-json-file', file, '--execute'],
+    ]);
+    if (code !== 0) throw new Error(`the reassignment failed:\n${stdout}\n${stderr}`);
+    await eventually(`${topic} on node ${index + 1} alone`, async () => {
+      return (await metadata()).every(({ leader, replicas }) => {
+        return leader === index + 1 && replicas.length === 1;
+      });
+    });
   }
 
   /** Every partition of the topics, and of Kafka's own, has all its replicas in sync again. */
@@ -177,6 +202,11 @@ const replicated = {
   'broker.heartbeat.interval.ms': '500',
   'replica.lag.time.max.ms': '5000',
 };
+
+interface Home {
+  readonly dataDir: string;
+  readonly removeData: () => void;
+}
 
 async function newHome() {
   const jarsDir = defaultJarsDir();
