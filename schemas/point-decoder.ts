@@ -35,6 +35,11 @@ export interface DecodedPoints {
   readonly rejected: readonly RejectedPoint[];
 }
 
+/** A call of machine code, and the odd row that it reads in vain, cost about as much as a row in TypeScript. */
+const rowsPerCallWanted = 4;
+/** Where rows are odd one after the other, machine code is asked ever more rarely. */
+const pauseRowsMax = 255;
+
 /** Columns grow to the largest batch and are reused: a decoded batch is valid until the next `decode`. */
 export class PointDecoder {
   readonly #options: PointDecoderOptions;
@@ -59,11 +64,17 @@ export class PointDecoder {
     this.#reader.expect(shape);
     let known = shape;
     let n = 0;
+    let pause = 0;
+    let rowToAsk = 0;
     for (let row = 0; row < records.n; row++) {
-      const plain = this.#decodePlain(records, row, n, known);
-      n += plain;
-      row += plain;
-      if (row === records.n) break;
+      if (row === rowToAsk) {
+        const plain = this.#decodePlain(records, row, n, known);
+        n += plain;
+        row += plain;
+        if (row === records.n) break;
+        pause = plain < rowsPerCallWanted ? Math.min(2 * pause + 1, pauseRowsMax) : 0;
+        rowToAsk = row + 1 + pause;
+      }
       this.#reserveValues(n * known.dims + this.#reader.width, records.n * known.dims);
       try {
         this.#decodeRow(records, row, n, n * known.dims);
@@ -81,18 +92,20 @@ export class PointDecoder {
     return { points: this.#batch(records, n, known), rejected };
   }
 
-  /** Reads rows of finite float32 values, from `row` up to one that is something else. @returns how many. */
+  /** Reads rows of finite numbers and nothing else, from `row` up to one that is odd. @returns how many. */
   #decodePlain(records: RecordBatch, row: number, n: number, shape: PointShape): number {
-    const { format, bytesMax } = this.#options;
     const { dims, metric, missing = 'reject' } = shape;
-    const isPlain = format === 'float32' && dims > 0 && 4 * dims <= bytesMax;
-    if (this.#codec === null || !isPlain || records.headers.size > 0) return 0;
-    if (metric === 'cosine' || missing !== 'reject') return 0;
+    if (this.#codec === null || dims === 0 || dims > pointDimsMax) return 0;
+    if (metric === 'cosine' || missing !== 'reject' || records.headers.size > 0) return 0;
     this.#reserveValues((n + records.n - row) * dims, records.n * dims);
     const { bytes, valueStarts, valueEnds, timestamps, offsets } = records;
-    const next = this.#codec.readFloat32Points(
-      ...([row, records.n, n, dims, bytes, valueStarts, valueEnds, timestamps, offsets] as const),
-      ...[this.#values, this.#weights, this.#timestamps, this.#offsets, this.#sourceRows],
+    const { readFloat32Points, readJsonPoints } = this.#codec;
+    const readPoints = this.#options.format === 'json' ? readJsonPoints : readFloat32Points;
+    const bytesMax = Math.min(this.#options.bytesMax, 2 ** 31 - 1);
+    const next = readPoints(
+      ...([bytesMax, row, records.n, n, dims, bytes, valueStarts, valueEnds] as const),
+      ...([timestamps, offsets, this.#values, this.#weights, this.#timestamps] as const),
+      ...([this.#offsets, this.#sourceRows] as const),
     );
     return next - row;
   }

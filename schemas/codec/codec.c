@@ -4,6 +4,7 @@
  * fault is found and named in one place.
  *
  *   readFloat32Points   record values → rows of points            (schemas/point-decoder.ts)
+ *   readJsonPoints      the same, of vectors in JSON              (schemas/point-reader.ts, schemas/json-cursor.ts)
  *   writeAssignments    columns → JSON values in a record arena   (schemas/assignment-encoder.ts)
  *   readRecords         bytes of a batch → record columns         (broker/kafka/record-batch-decoder.ts)
  *   writeRecords        record columns → bytes of a batch         (broker/kafka/record-batch-encoder.ts)
@@ -93,47 +94,204 @@ static int within(int32_t start, int32_t end, size_t length) {
 
 /* ---- points ------------------------------------------------------------------------------------------------------------- */
 
-/* readFloat32Points(row, rows, n, dims, bytes, valueStarts, valueEnds, recordTimestamps, recordOffsets,
- *                   values, weights, timestamps, offsets, sourceRows) → the first row not read; rows from n on are filled */
-static napi_value read_float32_points(napi_env env, napi_callback_info info) {
-  Call call = begin(env, info);
-  size_t row = place(&call);
-  const size_t rows = place(&call), n = place(&call), dims = place(&call);
-  const Bytes in = bytes(&call);
-  const int32_t *starts = column(&call, napi_int32_array, rows);
-  const int32_t *ends = column(&call, napi_int32_array, rows);
-  const double *record_timestamps = column(&call, napi_float64_array, rows);
-  const double *record_offsets = column(&call, napi_float64_array, rows);
+/* readFloat32Points and readJsonPoints(bytesMax, row, rows, n, dims, bytes, valueStarts, valueEnds, recordTimestamps, recordOffsets,
+ *                                      values, weights, timestamps, offsets, sourceRows)
+ * → the first row not read; points from n on are filled */
+typedef struct {
+  size_t bytes_max, row, rows, to, dims;
+  Bytes in;
+  const int32_t *starts, *ends;
+  const double *record_timestamps, *record_offsets;
+  float *values, *weights;
+  double *timestamps, *offsets;
+  int32_t *source_rows;
+} Points;
+
+static Points points_of(Call *call) {
+  Points points;
+  points.bytes_max = place(call);
+  const size_t row = points.row = place(call), rows = points.rows = place(call);
+  const size_t n = points.to = place(call), dims = points.dims = place(call);
+  points.in = bytes(call);
+  points.starts = column(call, napi_int32_array, rows);
+  points.ends = column(call, napi_int32_array, rows);
+  points.record_timestamps = column(call, napi_float64_array, rows);
+  points.record_offsets = column(call, napi_float64_array, rows);
   const size_t last = row < rows ? n + rows - row : n;
-  float *values = column(&call, napi_float32_array, last * dims);
-  float *weights = column(&call, napi_float32_array, last);
-  double *timestamps = column(&call, napi_float64_array, last);
-  double *offsets = column(&call, napi_float64_array, last);
-  int32_t *source_rows = column(&call, napi_int32_array, last);
+  points.values = column(call, napi_float32_array, last * dims);
+  points.weights = column(call, napi_float32_array, last);
+  points.timestamps = column(call, napi_float64_array, last);
+  points.offsets = column(call, napi_float64_array, last);
+  points.source_rows = column(call, napi_int32_array, last);
+  return points;
+}
+
+/* Reads the vector in bytes [at, end). @returns whether it did */
+typedef int ReadVector(const uint8_t *at, const uint8_t *end, float *out, size_t dims);
+
+static inline napi_value read_points(napi_env env, napi_callback_info info, ReadVector *read_vector) {
+  Call call = begin(env, info);
+  const Points points = points_of(&call);
   if (call.refused) return NULL;
-  const uint32_t exponent = 0x7f800000u;
-  for (size_t to = n; row < rows; row++, to++) {
-    if (!within(starts[row], ends[row], in.length) || (size_t)(ends[row] - starts[row]) != 4 * dims) break;
-    float *out = values + to * dims;
-    memcpy(out, in.at + starts[row], 4 * dims);
-    uint32_t odd = 0;
-    for (size_t i = 0; i < dims; i++) {
-      uint32_t bits;
-      memcpy(&bits, out + i, 4);
-      odd |= (bits & exponent) == exponent;
-    }
-    if (odd) break;
-    weights[to] = 1;
-    timestamps[to] = record_timestamps[row];
-    offsets[to] = record_offsets[row];
-    source_rows[to] = (int32_t)row;
+  size_t row = points.row;
+  for (size_t to = points.to; row < points.rows; row++, to++) {
+    const int32_t start = points.starts[row], end = points.ends[row];
+    if (!within(start, end, points.in.length) || (size_t)(end - start) > points.bytes_max) break;
+    if (!read_vector(points.in.at + start, points.in.at + end, points.values + to * points.dims, points.dims)) break;
+    points.weights[to] = 1;
+    points.timestamps[to] = points.record_timestamps[row];
+    points.offsets[to] = points.record_offsets[row];
+    points.source_rows[to] = (int32_t)row;
   }
   return answer(&call, row);
 }
 
+static inline int read_float32_vector(const uint8_t *at, const uint8_t *end, float *out, size_t dims) {
+  if ((size_t)(end - at) != 4 * dims) return 0;
+  memcpy(out, at, 4 * dims);
+  const uint32_t exponent = 0x7f800000u;
+  uint32_t odd = 0;
+  for (size_t i = 0; i < dims; i++) {
+    uint32_t bits;
+    memcpy(&bits, out + i, 4);
+    odd |= (bits & exponent) == exponent;
+  }
+  return !odd;
+}
+
+static napi_value read_float32_points(napi_env env, napi_callback_info info) { return read_points(env, info, read_float32_vector); }
+
+/* ---- points in JSON: the short way of schemas/json-cursor.ts, to the same bits --------------------------------------------- */
+
+#define TENS(tens) \
+  1e##tens##0, 1e##tens##1, 1e##tens##2, 1e##tens##3, 1e##tens##4, 1e##tens##5, 1e##tens##6, 1e##tens##7, 1e##tens##8, 1e##tens##9
+#define HUNDREDS(hundreds) \
+  TENS(hundreds##0), TENS(hundreds##1), TENS(hundreds##2), TENS(hundreds##3), TENS(hundreds##4), TENS(hundreds##5), \
+      TENS(hundreds##6), TENS(hundreds##7), TENS(hundreds##8)
+static const double powers[] = {HUNDREDS(0), TENS(09), HUNDREDS(1), TENS(19), HUNDREDS(2), 1e290};
+static const float signs[] = {1, -1};
+static const uint64_t whole_powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
+
+#define POWER_MAX 290
+#define DIGITS_MAX 18
+/* More than three roundings here, or the seven of TypeScript, and the digits that it drops can be off by, relatively. */
+#define ROUNDING_ERROR 4e-15
+#define EACH_BYTE 0x0101010101010101u
+
+static inline int is_digit(const uint8_t *at, const uint8_t *end) { return at < end && (uint8_t)(*at - '0') < 10; }
+
+/* Eight digits, the first in the lowest byte: sums of two, of four, of all. */
+static inline uint64_t value_of(uint64_t digits) {
+  const uint64_t twos = (digits * 2561 >> 8) & 0x00ff00ff00ff00ffu;
+  const uint64_t fours = (twos * 6553601 >> 16) & 0x0000ffff0000ffffu;
+  return fours * 42949672960001u >> 32;
+}
+
+/* Appends the digits at `at` to `value`, eight at a time. @returns what comes behind them */
+static inline const uint8_t *read_digits(const uint8_t *at, const uint8_t *end, uint64_t *value) {
+  while (end - at >= 8) {
+    uint64_t digits;
+    memcpy(&digits, at, 8);
+    digits ^= EACH_BYTE * '0';
+    /* The lowest bit is of the first byte that is none. */
+    const uint64_t others = (digits | (digits + EACH_BYTE * (128 - 10))) & EACH_BYTE * 128;
+    const int count = others ? __builtin_ctzll(others) / 8 : 8;
+    if (count == 0) return at;
+    *value = *value * whole_powers[count] + value_of(digits << (64 - 8 * count));
+    at += count;
+    if (count < 8) return at;
+  }
+  for (; is_digit(at, end); at++) *value = *value * 10 + (*at - '0');
+  return at;
+}
+
+/* @returns what comes behind the exponent at `at`, NULL if that is none */
+static const uint8_t *read_exponent(const uint8_t *at, const uint8_t *end, int64_t *exponent) {
+  const int negative = at < end && *at == '-';
+  if (negative || (at < end && *at == '+')) at += 1;
+  if (!is_digit(at, end)) return NULL;
+  int64_t read = 0;
+  for (; is_digit(at, end); at++) {
+    if (read < 1000000000) read = read * 10 + (*at - '0');
+  }
+  *exponent += negative ? -read : read;
+  return at;
+}
+
+static int64_t leading_zeros(const uint8_t *at, const uint8_t *end) {
+  int64_t zeros = 0;
+  for (; at < end && (*at == '0' || *at == '.'); at++) zeros += *at == '0';
+  return zeros;
+}
+
+/* As JsonCursor.float32(): a number has these bits if everything nearer to it than rounding can be off has them, whatever the
+ * order of the operations; one that is next to halfway between two float32 values goes the long way there.
+ * @returns what comes behind the number at `at`; NULL where that is none, too large, too long, or goes that way */
+static inline const uint8_t *read_number(const uint8_t *at, const uint8_t *end, float *number) {
+  const int negative = at < end && *at == '-';
+  const uint8_t *const first = at + negative;
+  uint64_t digits = 0;
+  if (end - first > 1 && first[1] == '.' && is_digit(first, end)) {
+    /* A guess that the processor makes ahead: it reads on without waiting for where the whole digits end. */
+    digits = *first - '0';
+    at = first + 1;
+  } else {
+    at = read_digits(first, end, &digits);
+  }
+  int64_t count = at - first, exponent = 0;
+  if (count == 0 || (count > 1 && *first == '0')) return NULL;
+  if (at < end && *at == '.') {
+    const uint8_t *const fraction = at + 1;
+    at = read_digits(fraction, end, &digits);
+    exponent = fraction - at;
+    if (exponent == 0) return NULL;
+    count -= exponent;
+  }
+  if (count > DIGITS_MAX && count - leading_zeros(first, at) > DIGITS_MAX) return NULL;
+  if (at < end && (*at | 0x20) == 'e') {
+    at = read_exponent(at + 1, end, &exponent);
+    if (!at) return NULL;
+  }
+  if (exponent > POWER_MAX || exponent < -POWER_MAX) return NULL;
+  const double value = exponent < 0 ? (double)digits / powers[-exponent] : (double)digits * powers[exponent];
+  const float low = (float)(value * (1 - ROUNDING_ERROR));
+  if (low != (float)(value * (1 + ROUNDING_ERROR)) || isinf(low)) return NULL;
+  /* Without a branch, which signs at random would make costly. */
+  *number = low * signs[negative];
+  return at;
+}
+
+static inline const uint8_t *skip_space(const uint8_t *at, const uint8_t *end) {
+  while (at < end && *at <= ' ' && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')) at += 1;
+  return at;
+}
+
+/* @returns what comes behind the token, which may have white space before it; NULL if another comes, or `at` is NULL */
+static inline const uint8_t *take(const uint8_t *at, const uint8_t *end, const char *token, size_t length) {
+  if (!at) return NULL;
+  at = skip_space(at, end);
+  return (size_t)(end - at) >= length && memcmp(at, token, length) == 0 ? at + length : NULL;
+}
+#define TAKE(at, end, token) take(at, end, token, sizeof(token) - 1)
+
+/* {"vector":[n,…]} or [n,…], with nothing else and as many numbers as there should be. */
+static inline int read_json_vector(const uint8_t *at, const uint8_t *end, float *out, size_t dims) {
+  const uint8_t *const inside = TAKE(at, end, "{");
+  if (inside) at = TAKE(TAKE(inside, end, "\"vector\""), end, ":");
+  at = TAKE(at, end, "[");
+  for (size_t i = 0; i < dims && at; i++) {
+    if (i > 0) at = TAKE(at, end, ",");
+    if (at) at = read_number(skip_space(at, end), end, out + i);
+  }
+  at = TAKE(at, end, "]");
+  if (inside) at = TAKE(at, end, "}");
+  return at && skip_space(at, end) == end;
+}
+
+static napi_value read_json_points(napi_env env, napi_callback_info info) { return read_points(env, info, read_json_vector); }
+
 /* ---- numbers as text: schemas/number-text.ts, digit for digit ------------------------------------------------------------- */
 
-static const double powers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16};
 static const char pairs[] =
     "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
     "5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
@@ -449,6 +607,7 @@ static napi_value write_records(napi_env env, napi_callback_info info) {
 NAPI_MODULE_INIT() {
   const napi_property_descriptor functions[] = {
       {"readFloat32Points", NULL, read_float32_points, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"readJsonPoints", NULL, read_json_points, NULL, NULL, NULL, napi_enumerable, NULL},
       {"writeAssignments", NULL, write_assignments, NULL, NULL, NULL, napi_enumerable, NULL},
       {"readRecords", NULL, read_records, NULL, NULL, NULL, napi_enumerable, NULL},
       {"writeRecords", NULL, write_records, NULL, NULL, NULL, napi_enumerable, NULL},

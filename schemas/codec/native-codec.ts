@@ -6,16 +6,21 @@ import { fileURLToPath } from 'node:url';
 
 type Column = Float64Array | Float32Array | Int32Array | Uint8Array;
 
+/** Rows [row, rows) of at most `bytesMax` bytes become points n, n + 1, … @returns the first row not read. */
+type ReadPoints = (
+  bytesMax: number,
+  row: number,
+  rows: number,
+  n: number,
+  dims: number,
+  ...columns: Column[]
+) => number;
+
 /** Functions of flat arrays. Each says at which row it stopped: the end, or one that it leaves to its caller. */
 export interface NativeCodec {
-  /** Rows [row, rows) of float32 records become points n, n + 1, … @returns the first row not read. */
-  readFloat32Points(
-    row: number,
-    rows: number,
-    n: number,
-    dims: number,
-    ...columns: Column[]
-  ): number;
+  readonly readFloat32Points: ReadPoints;
+  /** The same, of `{"vector":[…]}` and `[…]` with nothing else in them. */
+  readonly readJsonPoints: ReadPoints;
   /** Points [row, n) become JSON values. @returns the first row not written. */
   writeAssignments(row: number, n: number, k: number, ...columns: (Column | number)[]): number;
   /** Records of a batch become rows; `state` is [place in the bytes, records left, rows so far]. */
