@@ -13,8 +13,8 @@ import {
 } from '../support/index.ts';
 import { type Reaction, reactionTo } from './reactions.ts';
 
-const first = { rowsMax: 4096, processorFailures: 1 };
-const again = { rowsMax: 1, processorFailures: 2 };
+const first = { rows: 4096, processorFailures: 1 };
+const again = { rows: 1, processorFailures: 2 };
 
 test.each<[Error, Reaction, Reaction]>([
   [new TaskMigratedError(''), 'drop', 'drop'],

@@ -4,7 +4,7 @@
 //   TaskMigratedError                    drop      another owner: close without committing, ask the group
 //   TaskCorruptedError                   wipe      re-open with the stores rebuilt from their changelogs
 //   OffsetOutOfRangeError                reopen    taking over looks for a position that is in the log
-//   RecordTooLargeError                  smaller   re-open, then half the rows a batch; with one row: fail
+//   RecordTooLargeError                  smaller   re-open, then half the rows a batch; made of one row or none: fail
 //   ProcessorFailedError                 reopen    once; the second time in a row: fail
 //   FatalError, InvalidTopologyError,
 //   AssertionError                       fail      no retry can help
@@ -25,8 +25,8 @@ import {
 export type Reaction = 'drop' | 'wipe' | 'reopen' | 'retry' | 'smaller' | 'fail';
 
 export interface TaskHistory {
-  /** Rows of a batch at the time. */
-  readonly rowsMax: number;
+  /** Input records that the transaction was made of. */
+  readonly rows: number;
   /** Failures of a processor, this one included, without progress between them. */
   readonly processorFailures: number;
 }
@@ -37,7 +37,7 @@ export function reactionTo(error: unknown, history: TaskHistory): Reaction {
   if (error instanceof TaskMigratedError) return 'drop';
   if (error instanceof TaskCorruptedError) return 'wipe';
   if (error instanceof OffsetOutOfRangeError) return 'reopen';
-  if (error instanceof RecordTooLargeError) return history.rowsMax > 1 ? 'smaller' : 'fail';
+  if (error instanceof RecordTooLargeError) return history.rows > 1 ? 'smaller' : 'fail';
   if (error instanceof ProcessorFailedError) {
     return history.processorFailures > processorFailuresMax ? 'fail' : 'reopen';
   }

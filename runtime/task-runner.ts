@@ -2,7 +2,13 @@
 // takes over anew, as reactions.ts says. It ends when it is stopped, when another owner fenced it, or when it failed.
 
 import type { HeldTask, TopicPartition } from '../broker/index.ts';
-import { FatalError, ProcessorFailedError, RetriableError } from '../support/index.ts';
+import {
+  FatalError,
+  ProcessorFailedError,
+  RecordTooLargeError,
+  RetriableError,
+} from '../support/index.ts';
+import { BatchSize } from './batch-size.ts';
 import { reactionTo } from './reactions.ts';
 import type { TaskStatus } from './status.ts';
 import { Task, taskIdOf } from './task.ts';
@@ -28,7 +34,7 @@ export class TaskRunner implements WatchedTask {
   readonly #stopping = new AbortController();
   #task: Task;
   #running: Promise<void> | undefined;
-  #rowsMax: number;
+  readonly #batchSize: BatchSize;
   #wipeStores = false;
   #backoffMs = 0;
   #processorFailures = 0;
@@ -43,7 +49,7 @@ export class TaskRunner implements WatchedTask {
 
   constructor(options: TaskRunnerOptions) {
     this.#options = options;
-    this.#rowsMax = options.environment.limits.batchRowsMax;
+    this.#batchSize = new BatchSize(options.environment.limits.batchRowsMax);
     this.#task = this.#newTask();
     this.taskId = taskIdOf(options.plan, options.partition);
   }
@@ -142,8 +148,8 @@ export class TaskRunner implements WatchedTask {
     await task.open({ wipeStores: this.#wipeStores });
     this.#wipeStores = false;
     while (!this.#isStopping) {
-      await task.step(this.#rowsMax, idleReadMsMax);
-      if (task.commitDue || this.#shrunk) await this.#commit(task);
+      await task.step(this.#batchSize.rowsMax, idleReadMsMax);
+      if (task.commitDue || this.#batchSize.isShrunk) await this.#commit(task);
       await this.#options.environment.breath.take();
     }
     await this.#commit(task);
@@ -151,16 +157,10 @@ export class TaskRunner implements WatchedTask {
 
   async #commit(task: Task): Promise<void> {
     if (!(await task.commit()) || task !== this.#task) return;
-    const { limits } = this.#options.environment;
-    this.#rowsMax = Math.min(limits.batchRowsMax, this.#rowsMax * 2);
+    this.#batchSize.committed(task.committed());
     this.#backoffMs = 0;
     this.#reason = null;
     if (this.#hasProgressed()) this.#processorFailures = 0;
-  }
-
-  /** After a record that was too large each batch is a transaction, until the batches have their size again. */
-  get #shrunk(): boolean {
-    return this.#rowsMax < this.#options.environment.limits.batchRowsMax;
   }
 
   get #isStopping(): boolean {
@@ -174,7 +174,7 @@ export class TaskRunner implements WatchedTask {
     this.#abandoned = false;
     if (error instanceof ProcessorFailedError) this.#countFailure(error, positions);
     const reaction = reactionTo(error, {
-      rowsMax: this.#rowsMax,
+      rows: this.#task.takenIn.rows,
       processorFailures: this.#processorFailures,
     });
     const { logger } = this.#options.environment;
@@ -185,7 +185,7 @@ export class TaskRunner implements WatchedTask {
     if (reaction === 'fail') this.#fail(error);
     if (reaction === 'drop') this.#options.onMigrated(this.taskId);
     if (reaction === 'wipe') this.#wipeStores = true;
-    if (reaction === 'smaller') this.#rowsMax = Math.ceil(this.#rowsMax / 2);
+    if (reaction === 'smaller') this.#batchSize.shrink(this.#task.takenIn);
     this.#backoffMs = reaction === 'smaller' ? 0 : nextBackoffMs(this.#backoffMs);
     return reaction !== 'fail' && reaction !== 'drop';
   }
@@ -205,12 +205,20 @@ export class TaskRunner implements WatchedTask {
 
   #fail(error: unknown): void {
     this.#failed = true;
+    if (error instanceof RecordTooLargeError) this.#reason = `${this.#maker} ${this.#reason}`;
     const message = `Task ${this.taskId} has stopped. ${this.#reason}`;
     this.#options.environment.logger.error({ task: this.taskId, err: error }, message);
     this.#options.onFailed(
       this.taskId,
       new FatalError(message, { taskId: this.taskId, cause: error }),
     );
+  }
+
+  /** Of a record that can never fit. */
+  get #maker(): string {
+    const { first } = this.#task.takenIn;
+    if (first === undefined) return 'What it makes without a record of its input can never fit.';
+    return `What it makes of the record at ${inputName(first)}, offset ${first.offset}, can never fit.`;
   }
 
   #offsets(): Record<string, number> {

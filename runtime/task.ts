@@ -37,6 +37,7 @@ import { ProcessorGraph } from './processor-graph.ts';
 import { Punctuations, type PunctuationTimes } from './punctuation.ts';
 import { startPositions } from './start-positions.ts';
 import type { TaskPosition, TaskState } from './status.ts';
+import { TakenIn } from './taken-in.ts';
 import {
   closeMsMax,
   offsetsOnlyCommitMs,
@@ -76,6 +77,7 @@ export class Task {
   /** Something may have to be committed: a batch was processed, or a punctuation ran. */
   #touched = false;
   #commitAtOnce = false;
+  #takenIn = new TakenIn();
   #commitStartedMs = 0;
   #commitEndedMs = 0;
   #lastCommitAtMs: number | null = null;
@@ -100,6 +102,11 @@ export class Task {
   /** Why the last batch was put off by `retryLater`; null once one was taken in. */
   get waiting(): string | null {
     return this.#waiting;
+  }
+
+  /** What the open transaction is made of. */
+  get takenIn(): TakenIn {
+    return this.#takenIn;
   }
 
   get restoreRemaining(): number {
@@ -207,6 +214,7 @@ export class Task {
     this.#commitStartedMs = clock.monotonicMs();
     const worthIt = sources.moved || this.#outputs.rows > 0 || this.#stores.pendingWrites > 0;
     if (worthIt) await this.#commit(sources);
+    this.#takenIn = new TakenIn();
     this.#commitEndedMs = clock.monotonicMs();
     return worthIt;
   }
@@ -269,6 +277,7 @@ export class Task {
     const { source, batch } = read;
     this.#streamTimeMs = Math.max(this.#streamTimeMs, newestTimestamp(batch));
     this.#touched = true;
+    this.#takenIn.add(batch);
     this.#outputs.mark();
     this.#retry = undefined;
     this.#processing = true;

@@ -68,7 +68,7 @@ export class ProcessorFailedError extends MeanstreamError {
   }
 }
 
-/** The record is larger than the topic accepts: split the batch; one record alone is dead-lettered. */
+/** A record is larger than the topic accepts: make smaller batches; when one input record alone makes it, stop the task. */
 export class RecordTooLargeError extends MeanstreamError {
   constructor(message: string, context?: ErrorContext) {
     super('MEANSTREAM_RECORD_TOO_LARGE', message, context);

@@ -219,8 +219,8 @@ export class LogState {
       nowMs: this.#clock.nowMs(),
       tooLarge: (row, size) => {
         throw new RecordTooLargeError(
-          `Record ${row} of ${records.n} takes ${size} bytes, but ${topic} accepts ${bytesMax} (max.message.bytes); nothing was written.`,
-          { topic, partition, row, size, bytesMax },
+          `A record of ${size} bytes for ${topic}-${partition} does not fit into the ${bytesMax} that the topic takes; raise its max.message.bytes, or send less.`,
+          { topic, partition, row, size, limit: bytesMax },
         );
       },
     });

@@ -43,7 +43,7 @@ import type { TransactionalOptions } from './kafka-transactional-writer.ts';
 import { ProducerSession } from './producer-session.ts';
 import { retrying } from './retry.ts';
 import { appendedAt, ProduceFailed, sendBatches } from './send-batches.ts';
-import { type SignedBatch, signBatches } from './sign-batches.ts';
+import { type SignedBatch, signWithin } from './sign-batches.ts';
 
 export interface AcknowledgedOptions extends TransactionalOptions {
   /** Of this process in a group, as of now; undefined while it is no member. */
@@ -105,9 +105,9 @@ export class KafkaAcknowledgedWriter implements TransactionalWriter {
   }
 
   /** Nothing has been sent yet: what fails here leaves the writer as it was. */
-  async #sign({ appends }: Transaction): Promise<SignedBatch[]> {
-    const limits = await this.#options.limits.of(appends);
-    return signBatches(appends, limits, this.#session, (bytes) => this.#memory.take(bytes));
+  #sign({ appends }: Transaction): Promise<SignedBatch[]> {
+    const allocate = (bytes: number) => this.#memory.take(bytes);
+    return signWithin(this.#options.limits, appends, this.#session, allocate);
   }
 
   async #commit(transaction: Transaction, batches: SignedBatch[]): Promise<AppendedAt[]> {

@@ -45,7 +45,7 @@ import {
 import type { ProducerSession } from './producer-session.ts';
 import { retrying } from './retry.ts';
 import { appendedAt, ProduceFailed, sendBatches } from './send-batches.ts';
-import { type SignedBatch, signBatches } from './sign-batches.ts';
+import { type SignedBatch, signWithin } from './sign-batches.ts';
 import type { TopicLimits } from './topic-limits.ts';
 import type { RequestNode, WriterConnections } from './writer-connections.ts';
 
@@ -141,9 +141,9 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
   }
 
   /** Nothing has been sent yet: what fails here leaves the writer as it was. */
-  async #sign({ appends }: Transaction): Promise<SignedBatch[]> {
-    const limits = await this.#limits.of(appends);
-    return signBatches(appends, limits, this.#session, (bytes) => this.#memory.take(bytes));
+  #sign({ appends }: Transaction): Promise<SignedBatch[]> {
+    const allocate = (bytes: number) => this.#memory.take(bytes);
+    return signWithin(this.#limits, appends, this.#session, allocate);
   }
 
   /** Steps 1 to 3. When one fails, the other is waited for, and what Kafka has is aborted if that is safe. */

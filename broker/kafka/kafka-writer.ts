@@ -13,7 +13,7 @@ import { initProducer } from './init-producer.ts';
 import { invalidRecord, isForbidden, isRefusal, tooLarge } from './kafka-errors.ts';
 import type { ProducerSession } from './producer-session.ts';
 import { appendedAt, ProduceFailed, sendBatches } from './send-batches.ts';
-import { signBatches } from './sign-batches.ts';
+import { signWithin } from './sign-batches.ts';
 import type { TopicLimits } from './topic-limits.ts';
 
 const appendMsMax = 30_000;
@@ -54,10 +54,9 @@ export class KafkaWriter implements Writer {
       throw new RetriableError('The writer is closed; open a new one.');
     }
     const topics = appends.map(({ topic }) => topic);
-    const limits = await this.#limits.of(appends);
     this.#session ??= await this.#init();
     const session = this.#session;
-    const batches = signBatches(appends, limits, session);
+    const batches = await signWithin(this.#limits, appends, session);
     const { clock } = this.#connections;
     const options = {
       connections: this.#connections,

@@ -39,7 +39,8 @@ export class MemoryPartition {
       const bytes = key + (recordValue(records, row)?.length ?? 0);
       if (bytes <= this.#bytesMax) continue;
       throw new RecordTooLargeError(
-        `A record of ${bytes} bytes for ${this.topic}-${this.partition} is over its limit of ${this.#bytesMax}.`,
+        `A record of ${bytes} bytes for ${this.topic}-${this.partition} does not fit into the ${this.#bytesMax} that the topic takes; raise its max.message.bytes, or send less.`,
+        { topic: this.topic, partition: this.partition, row, size: bytes, limit: this.#bytesMax },
       );
     }
   }

@@ -265,7 +265,7 @@ export function runtimeContract({ name, create }: RuntimeContract): void {
       expect(await written()).toBe(lines.join(''));
     });
 
-    test('one record too large by itself stops the task', async () => {
+    test('one record too large by itself stops the task, and is named with what to do', async () => {
       await topics({ lines: 1, totals: 1 }, { 'max.message.bytes': '2000' });
       const fatal: Error[] = [];
       const inflate: Processor<RecordBatch> = {
@@ -279,6 +279,53 @@ export function runtimeContract({ name, create }: RuntimeContract): void {
       await send('lines', 0, ['x', 'y']);
       await eventually('it gives up', () => fatal.length === 1);
       expect(await readAll(broker, 'totals')).toEqual([]);
+      expect(fatal[0]!.message).toContain('the record at lines-0, offset 0, can never fit');
+      expect(fatal[0]!.message).toMatch(
+        /A record of 3\d\d\d bytes for totals-0 .* 2000 .* raise its max.message.bytes/,
+      );
+    });
+
+    test('a record too large stops the task however much another input gives meanwhile', async () => {
+      await topics({ busy: 1, rare: 1, totals: 1 }, { 'max.message.bytes': '2000' });
+      const fatal: Error[] = [];
+      const inflate: Processor<RecordBatch> = {
+        process: ({ topic, n }, context) => {
+          const bytes = topic === 'rare' ? 3_000 : n;
+          context.output('out').append(0, null, new Uint8Array(bytes));
+        },
+      };
+      const topology = new Topology()
+        .source('busy', { topic: 'busy' })
+        .source('rare', { topic: 'rare' })
+        .processor('inflate', { from: ['busy', 'rare'], create: () => inflate })
+        .sink('out', { from: ['inflate'], topic: 'totals' });
+      await send('rare', 0, ['x', 'y']);
+      await start(topology, { batchRowsMax: 4, onFatal: (error) => void fatal.push(error) });
+      await eventually('it gives up', async () => {
+        await send('busy', 0, ['a', 'b', 'c', 'd', 'e']);
+        return fatal.length === 1;
+      });
+      expect(fatal[0]!.message).toContain('the record at rare-0, offset 0,');
+    });
+
+    test('what a task makes too large by the clock stops it, too', async () => {
+      await topics({ lines: 1, totals: 1 }, { 'max.message.bytes': '2000' });
+      const fatal: Error[] = [];
+      const inflate: Processor<RecordBatch> = {
+        open: (context) => {
+          context.schedule(10, 'wall-clock', () =>
+            context.output('out').append(0, null, new Uint8Array(3_000)),
+          );
+        },
+        process: () => {},
+      };
+      const topology = new Topology()
+        .source('lines', { topic: 'lines' })
+        .processor('inflate', { from: ['lines'], create: () => inflate })
+        .sink('out', { from: ['inflate'], topic: 'totals' });
+      await start(topology, { onFatal: (error) => void fatal.push(error) });
+      await eventually('it gives up', () => fatal.length === 1);
+      expect(fatal[0]!.message).toContain('without a record of its input');
     });
 
     test('a store of another schema version is rebuilt from the changelog, and says why', async () => {
