@@ -134,7 +134,7 @@ export class FoldCentroids implements Processor<RecordBatch> {
         if (!this.#decideOnce(value, offset, context)) return;
         continue;
       }
-      this.#learn(value, context);
+      this.#learn(value, offset, context);
       this.#state.deltaOffset = offset + 1;
       this.#changed = true;
       if (this.#state.decided.pinnedBy === null) this.#publishDue = true;
@@ -153,8 +153,8 @@ export class FoldCentroids implements Processor<RecordBatch> {
     if (model !== undefined) publish(model, 'current', context);
   }
 
-  #learn(value: Uint8Array | null, context: ProcessorContext): void {
-    const message = decoded(value, context);
+  #learn(value: Uint8Array | null, offset: number, context: ProcessorContext): void {
+    const message = decoded(value, offset, context);
     if (message === undefined) return;
     if (message.kind === 'delta') this.#fold(message, context);
     else if (this.#state.generation === undefined) this.#samples.add(message, this.#options);
@@ -450,12 +450,20 @@ function emit(event: ClusterEvent, context: ProcessorContext): void {
 }
 
 /** Only our own tasks write here: a message nobody can read is counted and said, and the stream goes on. */
-function decoded(value: Uint8Array | null, context: ProcessorContext): LearningMessage | undefined {
+function decoded(
+  value: Uint8Array | null,
+  offset: number,
+  context: ProcessorContext,
+): LearningMessage | undefined {
   try {
     if (value !== null) return decodeLearningMessage(value);
   } catch (error) {
     if (!(error instanceof InvalidRecordError)) throw error;
-    context.logger.error({ err: error }, 'a record of centroid-deltas cannot be read');
+    const { partition } = context;
+    context.logger.error(
+      { partition, offset, err: error },
+      'a record of centroid-deltas cannot be read',
+    );
   }
   context.metrics.deltasFolded.inc({ outcome: 'invalid' });
   return undefined;

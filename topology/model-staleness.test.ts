@@ -113,6 +113,25 @@ it('a delta that the owner refuses is answered too: it waits for no other', asyn
   expect(unanswered.ageMs(models)).toBe(0);
 });
 
+it('a record that cannot be read is counted, and answers nobody until there is a pin', async () => {
+  await start(stalenessMsMax);
+  const models = driver.globalStore<ModelRegistry>('models');
+  const { version, offsets } = models.current()!;
+  const fromOffset = offsets[0]!.to;
+  const unanswered = new UnansweredDeltas();
+  unanswered.tick(0);
+  const about = { modelVersion: version, partition: 0, fromOffset, nextOffset: fromOffset + 10 };
+  unanswered.sent(about, models);
+  await driver.pipe(topics.centroidDeltas, { value: Uint8Array.of(7) });
+  await driver.run();
+  unanswered.tick(10 * stalenessMsMax);
+  expect(await driver.metrics.registry.metrics()).toMatch(/outcome="invalid"\} 1/);
+  expect(unanswered.ageMs(models)).toBe(10 * stalenessMsMax);
+  await command('pin');
+  await command('unpin');
+  expect(unanswered.ageMs(models)).toBe(0);
+});
+
 it('a pinned model is as old as it is meant to be, and what a pin has left out is not waited for', async () => {
   await start(stalenessMsMax);
   await flow(100);
