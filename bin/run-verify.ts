@@ -50,13 +50,20 @@ export async function verifyOnce(
   else for (const finding of report.findings) process.stdout.write(`${findingText(finding)}\n`);
   if (report.findings.length === 0) return;
   const [first] = report.findings;
-  const { of, where, remedy } = first!;
-  throw checkFailedError(
-    remedy === undefined
-      ? `${of} is not what the log gives: ${where}. Roll back to a version before it, and look who wrote to the topics.`
-      : `${of}: ${where} is not what was kept. ${remedy}`,
-    { findings: report.findings.length },
-  );
+  throw checkFailedError(whatFollows(first!, settings['processing.guarantee']), {
+    findings: report.findings.length,
+  });
+}
+
+function whatFollows(
+  { of, where, remedy }: Finding,
+  guarantee: SettingValues['processing.guarantee'],
+): string {
+  if (remedy !== undefined) return `${of}: ${where} is not what was kept. ${remedy}`;
+  const differs = `${of} is not what the log gives: ${where}.`;
+  const rollBack = 'oll back to a version before it, and look who wrote to the topics.';
+  if (guarantee === 'exactly_once_v2') return `${differs} R${rollBack}`;
+  return `${differs} After a crash under processing.guarantee at_least_once deltas are folded again, and no log says which: no version from there on can be recomputed. Without a crash, r${rollBack}`;
 }
 
 function firstModelOf(settings: SettingValues) {

@@ -124,6 +124,32 @@ test('at least once: what was cut off before the offsets is made again, and noth
   }
 });
 
+test('a state that a crash at least once has left ahead of the group is refused exactly once, with what to do', async () => {
+  let isCutOff = false;
+  const open = broker.openTransactionalWriter.bind(broker);
+  broker.openTransactionalWriter = async (id: string) => {
+    const writer = await open(id);
+    const commit = (transaction: Transaction) =>
+      writer.commit(isCutOff ? { ...transaction, offsets: [] } : transaction);
+    return { ...writer, commit };
+  };
+  const before = runtimeWith({ processingGuarantee: 'at_least_once' });
+  await before.start();
+  send(0, ['a']);
+  await eventually(async () => (await readAll(broker, 'totals')).length === 1);
+  isCutOff = true;
+  send(0, ['b']);
+  await eventually(async () => (await readAll(broker, 'totals')).length === 2);
+  await before.stop();
+  broker.openTransactionalWriter = open;
+  const fatal: Error[] = [];
+  const after = runtimeWith({ onFatal: (error) => void fatal.push(error) });
+  await after.start();
+  await eventually(() => fatal.length > 0);
+  expect(fatal[0]!.message).toContain('start with that guarantee once more');
+  await after.stop();
+});
+
 test('input that retention has taken goes on at the start of what is left, and says so', async () => {
   const runtime = runtimeWith();
   await runtime.start();

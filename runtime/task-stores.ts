@@ -119,9 +119,13 @@ export class TaskStores {
       for (const { topic, partition, offset } of committed) {
         const taken = store.progress?.inputOffsets[inputName({ topic, partition })];
         if (taken === undefined || taken === offset) continue;
+        const crashed =
+          taken > offset
+            ? 'if a process that promised at_least_once has crashed, start with that guarantee once more; '
+            : '';
         return new FatalError(
           `Store ${store.name} of task ${this.#taskId} has taken in ${topic}-${partition} up to offset ${taken}, ` +
-            `but the group's offset is ${offset}; if the group was moved on purpose, run \`meanstream reset\`.`,
+            `but the group's offset is ${offset}; ${crashed}if the group was moved on purpose, run \`meanstream reset\`.`,
           { taskId: this.#taskId, store: store.name, topic, partition, offset },
         );
       }
