@@ -3,11 +3,11 @@
 // 1. Both models label one shared sample: n_ij points in old i and new j, n_i and n_j in all.
 // 2. Jaccard J_ij = n_ij / (n_i + n_j − n_ij); cost 1 − J_ij, plus a hundredth of the distance of the centroids where given,
 //    so that clusters without common points still pair with the nearer one.
-// 3. The Hungarian method finds the cheapest pairing; a pair keeps its id when J ≥ 0.3.
+// 3. The cheapest pairing of all clusters is found; a pair keeps its id when J ≥ 0.3.
 //
 // O(k³). An id is kept, or minted anew: never given to somebody else.
 
-import munkres from 'munkres-js';
+import { cheapestPairing } from './cheapest-pairing.ts';
 import { type ContingencyTable, contingencyTable } from './contingency.ts';
 
 export interface MatchOptions {
@@ -37,16 +37,16 @@ export function matchClusters(options: MatchOptions): ClusterMatch {
   const { jaccardMin = 0.3 } = options;
   const jaccard = jaccardOf(contingencyTable(oldLabels, newLabels, oldK, newK, weights));
   const size = Math.max(oldK, newK);
-  const costs = Array.from({ length: size }, (_, j) =>
-    Array.from({ length: size }, (_, i) => {
-      if (i >= oldK || j >= newK) return 1.02;
-      const far = relativeDistance?.(i, j) ?? 0;
-      return 1 - jaccard[i * newK + j]! + 0.01 * Math.min(1, Math.max(0, far));
-    }),
-  );
+  const costs = new Float64Array(size * size).fill(1.02);
+  for (let j = 0; j < newK; j++) {
+    for (let i = 0; i < oldK; i++) {
+      const far = Math.min(1, Math.max(0, relativeDistance?.(i, j) ?? 0));
+      costs[j * size + i] = 1 - jaccard[i * newK + j]! + 0.01 * far;
+    }
+  }
   const oldOf = new Int32Array(newK).fill(-1);
   const kept = new Float64Array(newK);
-  for (const [j, i] of munkres(costs)) {
+  for (const [j, i] of cheapestPairing(costs, size).entries()) {
     if (j >= newK || i >= oldK || jaccard[i * newK + j]! < jaccardMin) continue;
     oldOf[j] = i;
     kept[j] = jaccard[i * newK + j]!;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { EmbeddedBroker } from '../broker/embedded/index.ts';
-import { chooseKernels, fitFullBatch } from '../clustering/index.ts';
+import { chooseKernels, fitFullBatch, rangeFitSteps } from '../clustering/index.ts';
 import { modelOf } from '../gateway/testing/gateway-fixture.ts';
 import {
   bytesOf,
@@ -32,6 +32,7 @@ import {
   RetrainWorker,
   readCoreset,
   runRetrain,
+  type TeamOptions,
 } from './index.ts';
 
 const dims = 6;
@@ -201,7 +202,11 @@ it('gives the same bits by workers as in memory, with a coreset to begin with to
       ...{ clock: systemClock, logger: silentLogger },
     }).run(stop.signal),
   );
-  const team = { workers: 2, workerTimeoutMs: 5_000, workersWaitMsMax: 5_000 };
+  const team: TeamOptions = {
+    ...{ workers: 2, workerTimeoutMs: 5_000, workersWaitMsMax: 5_000 },
+    openSteps: (problem, onIteration) =>
+      rangeFitSteps(problem, { kernels: chooseKernels().kernels, onIteration }),
+  };
   const found: Buffer[][] = [];
   for (const more of [{ team }, {}]) {
     artifacts = new ArtifactStore(new FolderBlobs(join(folder, `artifacts-${found.length}`)));

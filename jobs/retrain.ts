@@ -3,13 +3,13 @@
 // 1. Read the current model; fix the range per partition (log start … committed offset, or from the newest coreset on).
 // 2. Fit (clustering/ranges/range-fit.ts says how): over points in the memory of this process, or by coordinator and workers
 //    (distributed/) over data of any size. The same plan gives the same bits either way, on any number of workers.
-// 3. Carry ids over (Hungarian method on the co-assignments), mint the others.
+// 3. Carry ids over (the cheapest pairing by co-assignments), mint the others.
 // 4. Fold all that was seen into a coreset, kept as an artifact: the next retrain begins with it.
 // 5. Publish under its version; when it is no worse than its parent on the same points, command its promotion and wait until the
 //    owner has published it as current. Assign tasks take it with their next transaction.
 
 import type { Append, Broker, CommittedOffset, TransactionalWriter } from '../broker/index.ts';
-import { chooseKernels, rangeFitSteps } from '../clustering/index.ts';
+import type { RangeFit, RangeFitProblem, RangeIteration } from '../clustering/index.ts';
 import {
   decodeModel,
   encodeModel,
@@ -39,6 +39,7 @@ import {
   whyForeign,
 } from './coreset-archive.ts';
 import { Coordinator } from './distributed/coordinator.ts';
+import { type FitSteps, FitThread } from './distributed/fit-thread.ts';
 import { JobLog } from './distributed/job-log.ts';
 import { type Fit, type FitOutput, type FitProgress, fitInWorker } from './fit.ts';
 import { ModelFollower } from './model-follower.ts';
@@ -99,7 +100,14 @@ export interface TeamOptions {
   readonly onAbort?: () => 'cancel' | 'leave';
   /** Of `coordinatorId`, where it is open already. */
   readonly writer?: TransactionalWriter | undefined;
+  /** Where the steps are made; default: in a thread of their own. */
+  readonly openSteps?: OpenFitSteps | undefined;
 }
+
+export type OpenFitSteps = (
+  problem: RangeFitProblem,
+  onIteration: (report: RangeIteration) => void,
+) => FitSteps<RangeFit>;
 
 export type RetrainProgress =
   | { readonly phase: 'replay'; readonly records: number; readonly of: number }
@@ -383,7 +391,9 @@ function summaryRows(job: RetrainJob, { coreset }: StoredCoreset): RetrainTask[]
   });
 }
 
-function fitByTeam(
+const openFitThread: OpenFitSteps = (problem, onIteration) => new FitThread(problem, onIteration);
+
+async function fitByTeam(
   options: RetrainOptions,
   log: JobLog,
   job: RetrainJob,
@@ -398,12 +408,16 @@ function fitByTeam(
       if (!isFitting) onProgress?.({ phase: 'replay', records: Math.min(records, of), of });
     },
   });
-  const { kernels } = chooseKernels();
-  const onIteration = (report: { run: number; iteration: number; inertia: number }) => {
+  const { openSteps = openFitThread } = options.team!;
+  const steps = openSteps(plan.problem, (report) => {
     isFitting = true;
     onProgress?.({ phase: 'fit', runs: 1, ...report });
-  };
-  return coordinator.run(rangeFitSteps(plan.problem, { kernels, onIteration }));
+  });
+  try {
+    return await coordinator.run(steps);
+  } finally {
+    await steps.close?.();
+  }
 }
 
 /** Publishes the version, and asks for its promotion where it is no worse; its coreset is kept before. */

@@ -111,8 +111,6 @@ export {
   recordValue,
 } from './record-batch.ts';
 export {
-  decodeRetrainReply,
-  decodeRetrainTask,
   encodeRetrainReply,
   encodeRetrainTask,
   type JobRange,
@@ -121,6 +119,7 @@ export {
   type RetrainFailure,
   type RetrainHeartbeat,
   type RetrainJob,
+  RetrainMessageReader,
   type RetrainPartial,
   type RetrainReassign,
   type RetrainReply,

@@ -1,5 +1,6 @@
 // What coordinator and workers of a retrain say to each other. Column messages (column-message.ts): a job's requests and answers
-// are columns of numbers, whose shapes clustering/ranges/steps.ts says.
+// are columns of numbers, whose shapes clustering/ranges/steps.ts says. One that is larger than a record goes in pieces
+// (message-pieces.ts): a sample for many clusters of many features is.
 //
 //   retrain-tasks      coordinator → workers, and to itself: its log. Transactions of one writer at a time.
 //     job              what is to be fitted, and in which ranges
@@ -14,8 +15,10 @@
 //     failed           a worker cannot go on
 
 import { decodeColumnMessage, encodeColumnMessage } from './column-message.ts';
+import { cutMessage, MessageJoiner } from './message-pieces.ts';
 import type { Metric, MissingPolicy, OffsetRange } from './model.ts';
 import type { PointShape } from './point-reader.ts';
+import { type RecordColumns, recordKey, recordValue } from './record-batch.ts';
 
 /** A piece of a partition of `points`; partition −1: rows that the job brings with it. */
 export interface JobRange extends OffsetRange {
@@ -114,18 +117,24 @@ export interface RetrainFailure {
 
 export type RetrainReply = RetrainHeartbeat | RetrainPartial | RetrainFailure;
 
-export function encodeRetrainTask(task: RetrainTask): Uint8Array {
-  return encodeColumnMessage(task);
+/** The values of the records that carry it, in their order; all have one key. */
+export function encodeRetrainTask(task: RetrainTask): Uint8Array[] {
+  return cutMessage(encodeColumnMessage(task));
 }
 
-export function decodeRetrainTask(bytes: Uint8Array): RetrainTask {
-  return decodeColumnMessage(bytes);
+/** The values of the records that carry it, in their order; all have one key. */
+export function encodeRetrainReply(reply: RetrainReply): Uint8Array[] {
+  return cutMessage(encodeColumnMessage(reply));
 }
 
-export function encodeRetrainReply(reply: RetrainReply): Uint8Array {
-  return encodeColumnMessage(reply);
-}
+/** Reads the messages of one topic out of its records, in the order of the log. */
+export class RetrainMessageReader<Message extends RetrainTask | RetrainReply> {
+  readonly #joiner = new MessageJoiner();
 
-export function decodeRetrainReply(bytes: Uint8Array): RetrainReply {
-  return decodeColumnMessage(bytes);
+  /** The message that ends with this record, if one does. @throws InvalidRecordError */
+  take(batch: RecordColumns, row: number): Message | undefined {
+    const value = recordValue(batch, row);
+    const whole = value === null ? undefined : this.#joiner.take(recordKey(batch, row), value);
+    return whole === undefined ? undefined : decodeColumnMessage<Message>(whole);
+  }
 }

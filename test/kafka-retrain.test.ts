@@ -11,12 +11,12 @@ import {
   commandAppend,
   decodeModel,
   decodeRetrainState,
-  decodeRetrainTask,
   encodeModel,
   encodeRetrainCommand,
   modelKey,
   RecordBatchBuilder,
   type RetrainCommand,
+  RetrainMessageReader,
   type RetrainState,
   type RetrainTask,
   recordKey,
@@ -134,13 +134,14 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
     const { broker } = deployment;
     const [{ end } = { end: 0 }] = await broker.listOffsets(topics.retrainTasks);
     const reader = broker.openReader({ topic: topics.retrainTasks, partition: 0 }, end);
+    const messages = new RetrainMessageReader<RetrainTask>();
     const asked: string[] = [];
     return async (kind, times) => {
       await eventually(`step ${kind} × ${times}`, async () => {
         const batch = await reader.read({ rowsMax: 100, waitMsMax: 50 });
         for (let row = 0; row < batch.n; row++) {
-          const task: RetrainTask = decodeRetrainTask(recordValue(batch, row)!);
-          if (task.type === 'step') asked.push((task.request as { kind: string }).kind);
+          const task = messages.take(batch, row);
+          if (task?.type === 'step') asked.push((task.request as { kind: string }).kind);
         }
         return asked.filter((each) => each === kind).length >= times;
       });

@@ -37,7 +37,6 @@ const allowedDependencies = [
   'hyparquet',
   'kafkajs',
   'lz4-napi',
-  'munkres-js',
   'pino',
   'prom-client',
   'protobufjs',

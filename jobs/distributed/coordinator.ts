@@ -5,12 +5,11 @@
 import type { Broker, PartitionReader } from '../../broker/index.ts';
 import { AnswerCombiner, type Step, type StepAnswer } from '../../clustering/index.ts';
 import {
-  decodeRetrainReply,
   type RetrainJob,
+  RetrainMessageReader,
   type RetrainReply,
   type RetrainStep,
   type RetrainTask,
-  recordValue,
   topics,
 } from '../../schemas/index.ts';
 import {
@@ -20,6 +19,7 @@ import {
   MeanstreamError,
 } from '../../support/index.ts';
 import { requireGoing } from '../require-going.ts';
+import type { FitSteps } from './fit-thread.ts';
 import type { JobLog } from './job-log.ts';
 import { RangeSchedule } from './range-schedule.ts';
 
@@ -40,11 +40,14 @@ export interface CoordinatorOptions {
 
 const gatherMs = 2_000;
 const listenMs = 20;
+/** How often it listens while the next step is being made. */
+const thinkingMs = 200;
 
 export class Coordinator {
   readonly #options: CoordinatorOptions;
   readonly #schedule: RangeSchedule;
   readonly #replayed = new Map<string, number>();
+  readonly #replies = new RetrainMessageReader<RetrainReply>();
   #reader: PartitionReader | undefined;
   #step = -1;
   #livingMs = 0;
@@ -58,21 +61,37 @@ export class Coordinator {
   }
 
   /** Runs the steps to their end. @throws JobCancelledError when the signal is aborted or another coordinator took over */
-  async run<T>(steps: Generator<Step, T, StepAnswer>): Promise<T> {
+  async run<T>(steps: FitSteps<T>): Promise<T> {
     const known = this.#options.log.unfinished;
     const isResumed = known?.job.job === this.#options.job.job;
-    let next = steps.next();
     try {
+      let next = await steps.next();
       while (!next.done) {
         this.#step += 1;
         const recorded = isResumed ? known.answers.get(this.#step) : undefined;
         const pending = isResumed && known.step?.step === this.#step ? known.step : undefined;
         const answer = recorded ?? (await this.#ask(next.value, pending));
-        next = steps.next(answer);
+        next = await this.#listenDuring(steps.next(answer));
       }
       return next.value;
     } finally {
       await this.#reader?.close();
+    }
+  }
+
+  /** The next step may take its time to think about: workers are heard meanwhile, and the signal is. */
+  async #listenDuring<T>(thinking: T | Promise<T>): Promise<T> {
+    if (!(thinking instanceof Promise)) return thinking;
+    let isDone = false;
+    const done = thinking.finally(() => {
+      isDone = true;
+    });
+    done.catch(() => {});
+    for (;;) {
+      await Promise.race([done, this.#options.clock.sleep(thinkingMs)]);
+      if (isDone) return done;
+      requireGoing(this.#options.signal);
+      if (this.#reader !== undefined) await this.#listen(undefined, new Map());
     }
   }
 
@@ -153,7 +172,8 @@ export class Coordinator {
     requireGoing(signal);
     const batch = await this.#reader!.read({ rowsMax: 256, waitMsMax: listenMs });
     for (let row = 0; row < batch.n; row++) {
-      const reply = decodeRetrainReply(recordValue(batch, row)!);
+      const reply = this.#replies.take(batch, row);
+      if (reply === undefined) continue;
       const isFresh = batch.timestamps[row]! > clock.nowMs() - workerTimeoutMs;
       this.#hear(reply, isFresh, request, waiting);
     }

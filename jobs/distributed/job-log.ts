@@ -14,14 +14,13 @@ import type {
 } from '../../broker/index.ts';
 import type { Step, StepAnswer } from '../../clustering/index.ts';
 import {
-  decodeRetrainTask,
   encodeRetrainTask,
   RecordBatchBuilder,
   type RetrainEnd,
   type RetrainJob,
+  RetrainMessageReader,
   type RetrainStep,
   type RetrainTask,
-  recordValue,
   topics,
 } from '../../schemas/index.ts';
 import { type Clock, JobCancelledError, TaskMigratedError } from '../../support/index.ts';
@@ -136,11 +135,10 @@ export class JobLog {
 }
 
 function appendOf(messages: readonly RetrainTask[], clock: Clock): Append {
-  const values = messages.map(encodeRetrainTask);
-  const bytes = values.reduce((sum, { length }) => sum + length, 0);
-  const records = new RecordBatchBuilder(values.length, bytes + 64 * values.length);
-  for (const [i, value] of values.entries()) {
-    records.append(clock.nowMs(), new TextEncoder().encode(messages[i]!.job), value);
+  const records = new RecordBatchBuilder();
+  for (const message of messages) {
+    const key = new TextEncoder().encode(message.job);
+    for (const value of encodeRetrainTask(message)) records.append(clock.nowMs(), key, value);
   }
   return { ...tasks, records };
 }
@@ -158,11 +156,13 @@ export async function unfinishedJob({
   let step: RetrainStep<Step> | undefined;
   const answers = new Map<number, StepAnswer>();
   const rows = new Set<number>();
+  const messages = new RetrainMessageReader<RetrainTask>();
   try {
     while (reader.position < offsets.end) {
       const batch = await reader.read({ rowsMax: 256, waitMsMax: 1_000 });
       for (let row = 0; row < batch.n; row++) {
-        const task = decodeRetrainTask(recordValue(batch, row)!);
+        const task = messages.take(batch, row);
+        if (task === undefined) continue;
         if (task.type === 'job') {
           job = task;
           step = undefined;

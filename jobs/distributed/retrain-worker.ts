@@ -7,15 +7,15 @@ import { join } from 'node:path';
 import type { Broker, PartitionReader, Writer } from '../../broker/index.ts';
 import { chooseKernels, type Step, type StepAnswer } from '../../clustering/index.ts';
 import {
-  decodeRetrainTask,
   encodeRetrainReply,
   type JobRange,
   RecordBatchBuilder,
   type RetrainJob,
+  RetrainMessageReader,
   type RetrainReply,
   type RetrainRows,
   type RetrainStep,
-  recordValue,
+  type RetrainTask,
   topics,
 } from '../../schemas/index.ts';
 import {
@@ -65,6 +65,7 @@ interface Work {
 
 export class RetrainWorker {
   readonly #options: RetrainWorkerOptions;
+  readonly #messages = new RetrainMessageReader<RetrainTask>();
   #reader: PartitionReader | undefined;
   #writer: Writer | undefined;
   #sending: Promise<void> = Promise.resolve();
@@ -125,12 +126,12 @@ export class RetrainWorker {
     this.#listenedMs = this.#options.clock.monotonicMs();
     const batch = await this.#reader!.read({ rowsMax: 256, waitMsMax });
     for (let row = 0; row < batch.n; row++) {
-      const value = recordValue(batch, row);
-      if (value !== null) this.#hear(decodeRetrainTask(value));
+      const task = this.#messages.take(batch, row);
+      if (task !== undefined) this.#hear(task);
     }
   }
 
-  #hear(task: ReturnType<typeof decodeRetrainTask>): void {
+  #hear(task: RetrainTask): void {
     const { workerId } = this.#options;
     if (task.type === 'job') this.#begin(task);
     const work = this.#work;
@@ -261,10 +262,11 @@ export class RetrainWorker {
 
   /** One after the other, in the order they were sent. */
   #send(reply: RetrainReply): Promise<void> {
-    const value = encodeRetrainReply(reply);
-    const records = new RecordBatchBuilder(1, value.length + 64);
+    const values = encodeRetrainReply(reply);
+    const bytes = values.reduce((sum, { length }) => sum + length, 0);
+    const records = new RecordBatchBuilder(values.length, bytes + 64 * values.length);
     const key = new TextEncoder().encode(this.#options.workerId);
-    records.append(this.#options.clock.nowMs(), key, value);
+    for (const value of values) records.append(this.#options.clock.nowMs(), key, value);
     const sent = this.#sending.then(async () => {
       await this.#writer!.append([{ topic: topics.retrainPartials, partition: 0, records }]);
     });
