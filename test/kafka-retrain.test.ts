@@ -19,8 +19,6 @@ import {
   RetrainMessageReader,
   type RetrainState,
   type RetrainTask,
-  recordKey,
-  recordValue,
   topics,
 } from '../schemas/index.ts';
 import { Random, systemClock } from '../support/index.ts';
@@ -103,21 +101,14 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
     await writer.close();
   }
 
-  /** The bytes of a version, but for its number and its time. */
+  /** The bytes of a version, but for its number and its time. A commit is answered before all of it can be read. */
   async function versionOf(version: string): Promise<Buffer> {
-    const { broker } = deployment;
-    const [{ end } = { end: 0 }] = await broker.listOffsets(topics.models);
-    const reader = broker.openReader({ topic: topics.models, partition: 0 }, 0);
-    let found: Uint8Array | undefined;
-    while (reader.position < end) {
-      const batch = await reader.read({ rowsMax: 100, waitMsMax: 500 });
-      for (let row = 0; row < batch.n; row++) {
-        const key = new TextDecoder().decode(recordKey(batch, row)!);
-        if (key === `default/${version}/0`) found = recordValue(batch, row)!.slice();
-      }
-    }
-    await reader.close();
-    return Buffer.from(encodeModel({ ...decodeModel(found!), version: '0.0.0', createdAtMs: 0 }));
+    const key = Buffer.from(`default/${version}/0`);
+    const found = await eventually(`version ${version} can be read`, async () => {
+      const records = await dumpTopic(deployment.broker, topics.models);
+      return records.find((record) => key.equals(record.key!))?.value ?? undefined;
+    });
+    return Buffer.from(encodeModel({ ...decodeModel(found), version: '0.0.0', createdAtMs: 0 }));
   }
 
   /** Names of all that were published. */
