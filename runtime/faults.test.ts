@@ -150,6 +150,25 @@ test('a state that a crash at least once has left ahead of the group is refused 
   await after.stop();
 });
 
+test('a state whose group has no offset any more is refused: from the start of the log it would count twice', async () => {
+  const before = runtimeWith();
+  await before.start();
+  send(0, ['a', 'b']);
+  await eventually(async () => (await readAll(broker, 'totals')).length === 2);
+  await before.stop();
+  await broker.deleteOffsets('app');
+  const fatal: Error[] = [];
+  const after = runtimeWith({ onFatal: (error) => void fatal.push(error) });
+  await after.start();
+  await eventually(() => fatal.length > 0);
+  expect(fatal[0]!.message).toContain(
+    'has taken in lines-0 up to offset 2, but the group has no offset',
+  );
+  expect(fatal[0]!.message).toContain('--to-offset 2');
+  await after.stop();
+  expect(totalsOf(await readAll(broker, 'totals'))).toEqual(['a 1', 'b 1']);
+});
+
 test('input that retention has taken goes on at the start of what is left, and says so', async () => {
   const runtime = runtimeWith();
   await runtime.start();

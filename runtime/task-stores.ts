@@ -111,26 +111,43 @@ export class TaskStores {
   }
 
   /**
-   * State and input offsets move in one transaction, so they can only differ when somebody else moved the offsets.
+   * State and input offsets move in one transaction, so they can only differ when somebody else moved or forgot the offsets.
    * @returns what to stop with then: going on would count records twice or not at all.
    */
-  faultAgainst(committed: readonly CommittedOffset[]): FatalError | undefined {
+  faultAgainst(
+    inputs: readonly TopicPartition[],
+    committed: readonly CommittedOffset[],
+  ): FatalError | undefined {
     for (const { store } of this.#entries) {
-      for (const { topic, partition, offset } of committed) {
-        const taken = store.progress?.inputOffsets[inputName({ topic, partition })];
+      for (const input of inputs) {
+        const taken = store.progress?.inputOffsets[inputName(input)];
+        const offset = offsetOf(committed, input);
         if (taken === undefined || taken === offset) continue;
-        const crashed =
-          taken > offset
-            ? 'if a process that promised at_least_once has crashed, start with that guarantee once more; '
-            : '';
+        const known =
+          offset === undefined ? 'the group has no offset' : `the group's offset is ${offset}`;
         return new FatalError(
-          `Store ${store.name} of task ${this.#taskId} has taken in ${topic}-${partition} up to offset ${taken}, ` +
-            `but the group's offset is ${offset}; ${crashed}if the group was moved on purpose, run \`meanstream reset\`.`,
-          { taskId: this.#taskId, store: store.name, topic, partition, offset },
+          `Store ${store.name} of task ${this.#taskId} has taken in ${inputName(input)} up to offset ${taken}, ` +
+            `but ${known}; ${this.#remedy(taken, offset)}`,
+          { taskId: this.#taskId, store: store.name, ...input, offset: offset ?? null },
         );
       }
     }
     return undefined;
+  }
+
+  #remedy(taken: number, offset: number | undefined): string {
+    const reset = 'if the group was moved on purpose, run `meanstream reset`.';
+    if (offset === undefined) {
+      return (
+        'Kafka forgets the offsets of a group that had no member for offsets.retention.minutes: set this one again ' +
+        `(kafka-consumer-groups --reset-offsets --to-offset ${taken}); ${reset}`
+      );
+    }
+    const crashed =
+      taken > offset
+        ? 'if a process that promised at_least_once has crashed, start with that guarantee once more; '
+        : '';
+    return `${crashed}${reset}`;
   }
 
   /**
@@ -182,4 +199,11 @@ export class TaskStores {
       await engine.close();
     }
   }
+}
+
+export function offsetOf(
+  offsets: readonly CommittedOffset[],
+  { topic, partition }: TopicPartition,
+): number | undefined {
+  return offsets.find((of) => of.topic === topic && of.partition === partition)?.offset;
 }

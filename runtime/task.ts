@@ -21,7 +21,7 @@
 //   5. input goes on at the committed offset, never at the store's; at least once: at the lower of the two
 // Then, again and again: `step` (one batch into the overlay), and `commit` when it is due.
 
-import type { CommittedOffset, TransactionalWriter } from '../broker/index.ts';
+import type { CommittedOffset, TopicPartition, TransactionalWriter } from '../broker/index.ts';
 import type { RecordBatch } from '../schemas/index.ts';
 import type { GlobalStore, KeyValueStore } from '../state-stores/index.ts';
 import {
@@ -48,7 +48,7 @@ import {
 import { TaskOutputs } from './task-outputs.ts';
 import type { TaskPlan } from './task-plan.ts';
 import { inputName, type ReadBatch, TaskSources } from './task-sources.ts';
-import { TaskStores } from './task-stores.ts';
+import { offsetOf, TaskStores } from './task-stores.ts';
 
 const transitions: Readonly<Record<TaskState, readonly TaskState[]>> = {
   CREATED: ['RESTORING', 'CLOSED'],
@@ -138,7 +138,7 @@ export class Task {
     const inputs = sources.map(({ topic }) => ({ topic, partition: this.#partition }));
     const committed = await broker.committedOffsets(applicationId, inputs);
     await this.#stores.restore(this.#stopRestore.signal);
-    const from = await this.#startOf(committed);
+    const from = await this.#startOf(inputs, committed);
     metrics.restoreDuration.observe((clock.monotonicMs() - startedMs) / 1000);
     this.#streamTimeMs = Math.max(
       this.#stores.progress?.streamTimeMs ?? -1,
@@ -153,20 +153,27 @@ export class Task {
   }
 
   /** Where the input goes on. Exactly once, the state must have taken in just what the group has. */
-  async #startOf(committed: readonly CommittedOffset[]): Promise<readonly CommittedOffset[]> {
+  async #startOf(
+    inputs: readonly TopicPartition[],
+    committed: readonly CommittedOffset[],
+  ): Promise<readonly CommittedOffset[]> {
     if (this.#environment.processingGuarantee === 'at_least_once') {
       return this.#stores.notAhead(committed);
     }
-    const fault = this.#stores.faultAgainst(committed);
-    if (fault !== undefined) throw await this.#unlessMigrated(fault, committed);
+    const fault = this.#stores.faultAgainst(inputs, committed);
+    if (fault !== undefined) throw await this.#unlessMigrated(fault, inputs, committed);
     return committed;
   }
 
   /** Who was held up between the offsets and the restore may have lost the task: the next owner has moved both. */
-  async #unlessMigrated(fault: Error, before: readonly CommittedOffset[]): Promise<Error> {
+  async #unlessMigrated(
+    fault: Error,
+    inputs: readonly TopicPartition[],
+    before: readonly CommittedOffset[],
+  ): Promise<Error> {
     const { broker, applicationId } = this.#environment;
-    const now = await broker.committedOffsets(applicationId, before);
-    const moved = now.some(({ offset }, i) => offset !== before[i]!.offset);
+    const now = await broker.committedOffsets(applicationId, inputs);
+    const moved = inputs.some((input) => offsetOf(now, input) !== offsetOf(before, input));
     if (!moved) return fault;
     return new TaskMigratedError(
       `Task ${this.id} got another owner while its stores were restored: the group's offsets have moved on.`,
