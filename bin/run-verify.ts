@@ -60,10 +60,9 @@ function whatFollows(
   guarantee: SettingValues['processing.guarantee'],
 ): string {
   if (remedy !== undefined) return `${of}: ${where} is not what was kept. ${remedy}`;
-  const differs = `${of} is not what the log gives: ${where}.`;
-  const rollBack = 'oll back to a version before it, and look who wrote to the topics.';
-  if (guarantee === 'exactly_once_v2') return `${differs} R${rollBack}`;
-  return `${differs} After a crash under processing.guarantee at_least_once deltas are folded again, and no log says which: no version from there on can be recomputed. Without a crash, r${rollBack}`;
+  const rollBack = `${of} is not what the log gives: ${where}. Roll back to a version before it, and look who wrote to the topics.`;
+  if (guarantee === 'exactly_once_v2') return rollBack;
+  return `${rollBack} After a crash under processing.guarantee at_least_once, though, deltas are folded again, and no log says which: no version from there on can be recomputed.`;
 }
 
 function firstModelOf(settings: SettingValues) {
