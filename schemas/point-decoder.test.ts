@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { halfwayNumbers } from '../test/support/halfway-numbers.ts';
 import { PointDecoder, type PointDecoderOptions } from './point-decoder.ts';
 import type { PointShape } from './point-reader.ts';
 import { type RecordBatch, RecordBatchBuilder, type RecordHeader } from './record-batch.ts';
@@ -183,19 +184,6 @@ function obvious(bytes: Uint8Array): number[] | undefined {
   return row;
 }
 
-/** Numbers halfway between two float32 values, or as near to it as float64 gets. */
-const halfway = fc
-  .tuple(fc.float({ noNaN: true, noDefaultInfinity: true }), fc.constantFrom(-1, 0, 1), fc.nat(8))
-  .map(([x, side, zeros]) => {
-    const word = new Uint32Array(Float32Array.of(x).buffer);
-    word[0]! += 1;
-    const middle = (x + new Float32Array(word.buffer)[0]!) / 2;
-    const text = `${middle * (1 + side * Number.EPSILON)}`;
-    return text.includes('e')
-      ? text
-      : `${text}${text.includes('.') ? '' : '.'}${'0'.repeat(zeros)}1`;
-  });
-
 const numberText = fc.oneof(
   fc.double().map(String),
   fc.double({ noNaN: true, noDefaultInfinity: true }).map((x) => x.toExponential()),
@@ -205,7 +193,7 @@ const numberText = fc.oneof(
     .map(([whole, part, exponent]) => `${whole}.${part}e${exponent}`),
   fc.stringMatching(/^-?[0-9]{1,20}(\.[0-9]{1,24})?([eE][+-]?[0-9]{1,3})?$/),
   fc.stringMatching(/^[-+0-9.eE]{1,6}$/),
-  halfway,
+  halfwayNumbers,
 );
 const space = fc.constantFrom('', '', '', ' ', '\t', '\r\n', '\u00a0');
 const element = fc.oneof(

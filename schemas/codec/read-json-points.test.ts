@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { halfwayNumbers } from '../../test/support/halfway-numbers.ts';
 import { PointDecoder } from '../point-decoder.ts';
 import type { PointShape } from '../point-reader.ts';
 import { type RecordBatch, RecordBatchBuilder, type RecordHeader } from '../record-batch.ts';
@@ -57,16 +58,6 @@ function taken(values: readonly string[], shape = three, headers = none): string
   });
 }
 
-/** Halfway between two float32 values, or next to it: there the digits at hand do not decide. */
-const halfway = fc
-  .tuple(fc.float({ noNaN: true, noDefaultInfinity: true }), fc.constantFrom(-1, 0, 1), fc.nat(8))
-  .map(([x, side, zeros]) => {
-    const word = new Uint32Array(Float32Array.of(x).buffer);
-    word[0]! += 1;
-    const middle = (x + new Float32Array(word.buffer)[0]!) / 2;
-    const more = `${'0'.repeat(zeros)}1`;
-    return `${middle * (1 + side * Number.EPSILON)}`.replace(/^(.*[.]\d*)/, `$1${more}`);
-  });
 const sign = fc.constantFrom('', '', '-');
 const digits = fc.stringMatching(/^[0-9]{1,26}$/);
 const power = fc.tuple(fc.constantFrom('e', 'E', 'e+', 'E-', 'e-'), fc.nat(330));
@@ -84,7 +75,7 @@ const unusual = fc.oneof(
   fc.tuple(sign, fc.nat(20), digits).map(([s, n, part]) => `${s}0.${'0'.repeat(n)}${part}`),
   fc.tuple(sign, fc.nat(), digits, power).map(([s, n, part, e]) => `${s}${n}.${part}${e.join('')}`),
   fc.tuple(sign, fc.nat(), power).map(([s, n, e]) => `${s}${n}${e.join('')}`),
-  halfway,
+  halfwayNumbers,
 );
 const odd = fc.oneof(
   fc.constantFrom(...['-0', '1e400', '-1e400', '3.4028235677973366e38', '3.4028235e38', '1e-46']),
