@@ -1,7 +1,7 @@
 // A thread of parquet-fit.ts: packs its row groups into segments, then answers for them.
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { chooseKernels, type Step, type StepAnswer } from '../clustering/index.ts';
+import { chooseKernels, type Step } from '../clustering/index.ts';
 import { RangeHolder, type ReplayedRows } from '../jobs/index.ts';
 import { openParquet } from '../sources/index.ts';
 import type { ParquetFitReply, ParquetFitThread } from './parquet-fit.ts';
@@ -16,7 +16,9 @@ let block: Float32Array = new Float32Array(0);
 for (const range of ranges) await holder.pack(range, rowsOf(range));
 block = new Float32Array(0);
 
-parentPort!.on('message', (step: Step) => say(ranges.map((range) => answerOf(range, step))));
+parentPort!.on('message', (step: Step) =>
+  say(ranges.map((range) => holder.work(range)!.answerAtOnce(step))),
+);
 say('packed');
 
 async function* rowsOf(range: number): AsyncGenerator<ReplayedRows> {
@@ -24,13 +26,6 @@ async function* rowsOf(range: number): AsyncGenerator<ReplayedRows> {
   const values = await file.read(range, block);
   if (values.length > block.length) block = values;
   yield { values, weights: undefined, n, records: n };
-}
-
-function answerOf(range: number, step: Step): StepAnswer {
-  const answering = holder.work(range)!.answer(step);
-  let next = answering.next();
-  while (!next.done) next = answering.next();
-  return next.value;
 }
 
 function say(reply: ParquetFitReply): void {

@@ -28,12 +28,7 @@ export function fitRanges(ranges: readonly RangeRows[], options: FitRangesOption
   let step = steps.next();
   while (!step.done) {
     const combiner = new AnswerCombiner(step.value, dims);
-    for (const work of works) {
-      const answering = work.answer(step.value);
-      let answer = answering.next();
-      while (!answer.done) answer = answering.next();
-      combiner.add(answer.value);
-    }
+    for (const work of works) combiner.add(work.answerAtOnce(step.value));
     step = steps.next(combiner.result());
   }
   return step.value;

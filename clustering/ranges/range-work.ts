@@ -83,6 +83,14 @@ export class RangeWork {
     return this.#rows.n;
   }
 
+  /** `answer` without a pause. */
+  answerAtOnce(step: Step): StepAnswer {
+    const answering = this.answer(step);
+    let next = answering.next();
+    while (!next.done) next = answering.next();
+    return next.value;
+  }
+
   /** Yields now and then, so that the caller can see to other things. */
   answer(step: Step): Generator<void, StepAnswer> {
     switch (step.kind) {

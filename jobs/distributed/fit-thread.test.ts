@@ -38,10 +38,7 @@ function answerer(own: MemoryRows, seed: number): (step: Step) => StepAnswer {
   const work = new RangeWork(own, { range: 0, dims, seed, kernels, views });
   return (step) => {
     const combiner = new AnswerCombiner(step, dims);
-    const answering = work.answer(step);
-    let answer = answering.next();
-    while (!answer.done) answer = answering.next();
-    combiner.add(answer.value);
+    combiner.add(work.answerAtOnce(step));
     return combiner.result();
   };
 }
