@@ -114,8 +114,14 @@ export interface TransactionalWriter {
    */
   begin?(): void;
   /**
+   * Takes rows that belong to the coming commit and come before its own, so that the log has them by then. They are copied.
+   * Whatever fails is for `commit` to tell. Absent where there is nothing to win.
+   * @returns false when it does not take them now: they are still the caller's, to be offered again or committed.
+   */
+  send?(appends: readonly Append[]): boolean;
+  /**
    * Appends and offsets, all or nothing; at least once: the offsets only after all of the appends.
-   * @returns the offsets of the appends, in their order.
+   * @returns the offsets of the appends, in their order; not of what was sent ahead.
    * @throws TaskMigratedError (fenced; nothing applied) · RecordTooLargeError (nothing applied) ·
    *   RetriableError (nothing applied) · CommitOutcomeUnknownError (close this writer, open a new one, read the
    *   committed offset: that tells). After any error but the first two the writer must be replaced.

@@ -39,6 +39,7 @@ import { startPositions } from './start-positions.ts';
 import type { TaskPosition, TaskState } from './status.ts';
 import { TakenIn } from './taken-in.ts';
 import {
+  aheadBytesMin,
   closeMsMax,
   offsetsOnlyCommitMs,
   prepareMsMax,
@@ -300,7 +301,13 @@ export class Task {
     sources.done(read);
     this.#waiting = null;
     if (this.#msUntilCommit() <= prepareMsMax) this.#writer!.begin?.();
+    if (this.#outputs.bytes >= aheadBytesMin) this.#sendAhead();
     return 'taken';
+  }
+
+  /** What is there already goes to the log while more is made. */
+  #sendAhead(): void {
+    if (this.#writer!.send?.(this.#outputs.appends())) this.#outputs.clear();
   }
 
   /** The input stays where it was; what the asking processor made is committed without it. */

@@ -3,7 +3,7 @@
 //   1 Produce, round by round, one request per leader, until all replicas have all of it
 //   2 OffsetCommit, in the name of this process's member of the group
 //
-// A crash between the two leaves records that will be made again, and loses none. Two owners at once are kept apart twice:
+// `send` makes step 1 ahead of the commit for rows that are there already. A crash between the two leaves records that will be made again, and loses none. Two owners at once are kept apart twice:
 // Kafka takes no offsets from a member of an older generation; and opening raises the epoch of the transactional id as it
 // does for transactions, so that where the new owner has written, no partition takes the old one's batches.
 //
@@ -25,7 +25,8 @@ import {
   RetriableError,
   TaskMigratedError,
 } from '../../support/index.ts';
-import type { AppendedAt, Transaction, TransactionalWriter } from '../broker.ts';
+import type { Append, AppendedAt, Transaction, TransactionalWriter } from '../broker.ts';
+import { AheadOfCommit } from './ahead-of-commit.ts';
 import { BatchMemory } from './batch-memory.ts';
 import { byTopic } from './by-topic.ts';
 import type { MemberIdentity } from './group-membership.ts';
@@ -67,6 +68,7 @@ export class KafkaAcknowledgedWriter implements TransactionalWriter {
   readonly #options: AcknowledgedOptions;
   readonly #session: ProducerSession;
   readonly #memory = new BatchMemory();
+  readonly #ahead: AheadOfCommit;
   /** Why this writer is done, once it is. */
   #over: string | undefined;
   #isCommitting = false;
@@ -75,6 +77,10 @@ export class KafkaAcknowledgedWriter implements TransactionalWriter {
     this.transactionalId = options.transactionalId;
     this.#options = options;
     this.#session = session;
+    const { limits } = options;
+    this.#ahead = new AheadOfCommit({
+      ...{ limits, session, produce: (batches) => this.#produce(batches, this.#deadlineMs) },
+    });
   }
 
   static async open(options: AcknowledgedOptions): Promise<KafkaAcknowledgedWriter> {
@@ -85,6 +91,10 @@ export class KafkaAcknowledgedWriter implements TransactionalWriter {
     );
   }
 
+  send(appends: readonly Append[]): boolean {
+    return this.#over === undefined && !this.#isCommitting && this.#ahead.send(appends);
+  }
+
   async commit(transaction: Transaction): Promise<AppendedAt[]> {
     const id = this.transactionalId;
     if (this.#isCommitting) throw new RetriableError(`${id} is committing already; wait for it.`);
@@ -93,8 +103,7 @@ export class KafkaAcknowledgedWriter implements TransactionalWriter {
     }
     this.#isCommitting = true;
     try {
-      const batches = await this.#sign(transaction);
-      return await this.#commit(transaction, batches);
+      return await this.#commit(transaction, await this.#sign(transaction));
     } finally {
       this.#isCommitting = false;
     }
@@ -104,25 +113,40 @@ export class KafkaAcknowledgedWriter implements TransactionalWriter {
     this.#over ??= 'closed';
   }
 
-  /** Nothing has been sent yet: what fails here leaves the writer as it was. */
-  #sign({ appends }: Transaction): Promise<SignedBatch[]> {
+  /** What was sent ahead comes first. What fails in signing leaves the writer as it was. */
+  async #sign(transaction: Transaction): Promise<SignedBatch[]> {
     const allocate = (bytes: number) => this.#memory.take(bytes);
-    return signWithin(this.#options.limits, appends, this.#session, allocate);
+    try {
+      await this.#ahead.settled();
+    } catch (error) {
+      throw this.#failed(error, transaction);
+    }
+    return await signWithin(this.#options.limits, transaction.appends, this.#session, allocate);
+  }
+
+  async #produce(batches: readonly SignedBatch[], deadlineMs: number) {
+    const { connections, lane } = this.#options;
+    const sending = { connections, lane, session: this.#session, deadlineMs, repeatUnclear: true };
+    const offsets = await sendBatches(sending, batches);
+    crashPoint('produced');
+    return offsets;
+  }
+
+  get #deadlineMs(): number {
+    return this.#options.connections.clock.monotonicMs() + commitMsMax;
   }
 
   async #commit(transaction: Transaction, batches: SignedBatch[]): Promise<AppendedAt[]> {
-    const { connections, lane } = this.#options;
-    const deadlineMs = connections.clock.monotonicMs() + commitMsMax;
-    const sending = { connections, lane, session: this.#session, deadlineMs, repeatUnclear: true };
+    const deadlineMs = this.#deadlineMs;
     try {
-      const offsets = await sendBatches(sending, batches);
-      crashPoint('produced');
+      const offsets = await this.#produce(batches, deadlineMs);
       await this.#moveOffsets(transaction, deadlineMs);
       crashPoint('offsets-sent');
+      this.#ahead.reset();
       this.#memory.reuse();
       return appendedAt(transaction.appends, offsets);
     } catch (error) {
-      throw this.#failed(error instanceof ProduceFailed ? error.cause : error, transaction);
+      throw this.#failed(error, transaction);
     }
   }
 
@@ -151,8 +175,9 @@ export class KafkaAcknowledgedWriter implements TransactionalWriter {
     });
   }
 
-  #failed(error: unknown, { appends }: Transaction): Error {
+  #failed(failure: unknown, { appends }: Transaction): Error {
     const id = this.transactionalId;
+    const error = failure instanceof ProduceFailed ? failure.cause : failure;
     const cause = error;
     const reason = error instanceof Error ? error.message : String(error);
     this.#over = reason;
@@ -163,7 +188,8 @@ export class KafkaAcknowledgedWriter implements TransactionalWriter {
       );
     }
     if (isRefusal(error, tooLarge)) {
-      for (const { topic } of appends) this.#options.limits.forget(topic);
+      const sent = [...appends, ...this.#ahead.partitions.values()];
+      for (const { topic } of sent) this.#options.limits.forget(topic);
       return new RecordTooLargeError(`Kafka found a batch too large: ${reason}.`, { cause });
     }
     if (isRefusal(error, invalidRecord)) {

@@ -5,7 +5,8 @@
 //
 // All go over one connection, whose requests Kafka takes in order: two at once for one transaction disturb each other (a
 // leader asks the coordinator about each, forgets the first question over the second, and refuses what it was about).
-// `begin` makes step 1 ahead of the commit, for what the last transaction was made of; the commit adds what is missing.
+// `begin` makes step 1 ahead of the commit, for what the last transaction was made of; the commit adds what is missing. `send`
+// makes step 2 ahead of it for rows that are there already.
 //
 // | what happens                                              | then                                             |
 // |-----------------------------------------------------------|--------------------------------------------------|
@@ -26,9 +27,16 @@ import {
   RetriableError,
   TaskMigratedError,
 } from '../../support/index.ts';
-import type { AppendedAt, TopicPartition, Transaction, TransactionalWriter } from '../broker.ts';
+import type {
+  Append,
+  AppendedAt,
+  TopicPartition,
+  Transaction,
+  TransactionalWriter,
+} from '../broker.ts';
+import { AheadOfCommit, partitionsOf } from './ahead-of-commit.ts';
 import { BatchMemory } from './batch-memory.ts';
-import { byTopic, nameOf } from './by-topic.ts';
+import { byTopic } from './by-topic.ts';
 import { type InitOptions, initProducer } from './init-producer.ts';
 import {
   check,
@@ -72,6 +80,7 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
   readonly #lane: string;
   readonly #session: ProducerSession;
   readonly #memory = new BatchMemory();
+  readonly #ahead: AheadOfCommit;
   /** Why this writer is done, once it is. */
   #over: string | undefined;
   #isCommitting = false;
@@ -87,6 +96,10 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
     this.#limits = options.limits;
     this.#lane = options.lane;
     this.#session = session;
+    const { limits } = options;
+    this.#ahead = new AheadOfCommit({
+      ...{ limits, session, produce: (batches) => this.#sendAhead(batches) },
+    });
   }
 
   static async open(options: TransactionalOptions): Promise<KafkaTransactionalWriter> {
@@ -100,6 +113,10 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
     const told = this.#tellInTime(members);
     told.catch(() => {});
     this.#begun = { members, told };
+  }
+
+  send(appends: readonly Append[]): boolean {
+    return this.#over === undefined && !this.#isCommitting && this.#ahead.send(appends);
   }
 
   async commit(transaction: Transaction): Promise<AppendedAt[]> {
@@ -121,8 +138,8 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
   }
 
   async #commit(transaction: Transaction): Promise<AppendedAt[]> {
-    const deadlineMs = this.#connections.clock.monotonicMs() + commitMsMax;
-    const batches = await this.#sign(transaction);
+    const deadlineMs = this.#deadlineMs;
+    const batches = await this.#sign(transaction, deadlineMs);
     const isEmpty = batches.length === 0 && transaction.offsets.length === 0;
     if (isEmpty && this.#begun === undefined) {
       return appendedAt(transaction.appends, new Map());
@@ -135,15 +152,25 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
       throw isRefusal(error, fenced) ? this.#failed(error) : this.#unknown(error);
     }
     this.#endedMs = this.#connections.clock.monotonicMs();
-    this.#usual = membersOf(transaction, batches);
+    this.#usual = merged(
+      { partitions: this.#ahead.partitions, group: undefined },
+      membersOf(transaction, batches),
+    );
+    this.#ahead.reset();
     this.#memory.reuse();
     return appendedAt(transaction.appends, offsets);
   }
 
-  /** Nothing has been sent yet: what fails here leaves the writer as it was. */
-  #sign({ appends }: Transaction): Promise<SignedBatch[]> {
+  /** What was sent ahead comes first. Without it nothing has been sent yet: what fails here leaves the writer as it was. */
+  async #sign(transaction: Transaction, deadlineMs: number): Promise<SignedBatch[]> {
     const allocate = (bytes: number) => this.#memory.take(bytes);
-    return signWithin(this.#limits, appends, this.#session, allocate);
+    try {
+      await this.#ahead.settled();
+      return await signWithin(this.#limits, transaction.appends, this.#session, allocate);
+    } catch (error) {
+      if (!this.#ahead.isUsed) throw error;
+      throw await this.#undone(error, transaction, deadlineMs);
+    }
   }
 
   /** Steps 1 to 3. When one fails, the other is waited for, and what Kafka has is aborted if that is safe. */
@@ -153,21 +180,49 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
     deadlineMs: number,
   ): Promise<ReadonlyMap<SignedBatch, number>> {
     try {
-      const { members: told } = this.#begun ?? { members: noMembers };
-      await this.#begun?.told;
-      await this.#tell(without(membersOf(transaction, batches), told), deadlineMs);
+      await this.#tellMore(membersOf(transaction, batches), deadlineMs);
       const [offsets] = await both(
         this.#produce(batches, deadlineMs),
         this.#moveOffsets(transaction, deadlineMs),
       );
       return offsets;
     } catch (error) {
-      const cause = error instanceof ProduceFailed ? error.cause : error;
-      if (cause instanceof KafkaRefusal && !isRefusal(cause, fenced)) {
-        await this.#abort(cause, transaction, deadlineMs);
-      }
-      throw this.#failed(cause);
+      throw await this.#undone(error, transaction, deadlineMs);
     }
+  }
+
+  /** Steps 1 and 2 for what does not wait for the commit. */
+  async #sendAhead(batches: readonly SignedBatch[]): Promise<void> {
+    this.begin();
+    await this.#tellMore({ partitions: partitionsOf(batches), group: undefined }, this.#deadlineMs);
+    await this.#produce(batches, this.#deadlineMs);
+  }
+
+  get #deadlineMs(): number {
+    return this.#connections.clock.monotonicMs() + commitMsMax;
+  }
+
+  /** Before EndTxn: aborts what Kafka has if that is safe. @returns what to throw */
+  async #undone(error: unknown, transaction: Transaction, deadlineMs: number): Promise<Error> {
+    const cause = error instanceof ProduceFailed ? error.cause : error;
+    const isOurs = cause instanceof RecordTooLargeError || cause instanceof RetriableError;
+    const isRefused = cause instanceof KafkaRefusal && !isRefusal(cause, fenced);
+    const sent = [...transaction.appends, ...this.#ahead.partitions.values()];
+    try {
+      if (isOurs || isRefused) await this.#abort(deadlineMs);
+    } catch (failure) {
+      return this.#failed(failure);
+    }
+    if (isOurs) return cause;
+    return isRefused ? this.#refused(cause, sent) : this.#failed(cause);
+  }
+
+  /** Step 1 for what Kafka has not been told yet of the open transaction. */
+  async #tellMore(members: Members, deadlineMs: number): Promise<void> {
+    const { members: before, told } = this.#begun ?? { members: noMembers };
+    await told;
+    await this.#tell(without(members, before), deadlineMs);
+    this.#begun = { members: merged(before, members), told: Promise.resolve() };
   }
 
   async #tellInTime(members: Members): Promise<void> {
@@ -244,23 +299,28 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
     });
   }
 
-  /** Ends the transaction without effect; a too large record is then all that was wrong. */
-  async #abort(refusal: KafkaRefusal, { appends }: Transaction, deadlineMs: number): Promise<void> {
+  /** Ends the transaction without effect. */
+  async #abort(deadlineMs: number): Promise<void> {
     try {
       await this.#end(false, Math.max(deadlineMs, this.#connections.clock.monotonicMs() + 1_000));
     } catch (error) {
       // INVALID_TXN_STATE: no partition had been added, so there is nothing to abort.
-      if (refusalType(error) !== 'INVALID_TXN_STATE') throw this.#failed(error);
+      if (refusalType(error) !== 'INVALID_TXN_STATE') throw error;
     }
+    this.#ahead.reset();
+  }
+
+  /** Of an aborted transaction: a too large record is then all that was wrong, and the writer lives on. */
+  #refused(refusal: KafkaRefusal, sent: readonly TopicPartition[]): Error {
     if (isRefusal(refusal, invalidRecord)) {
       const reason = refusal.message;
-      throw new FatalError(`A record is not one that its topic takes: ${reason}.`, {
+      return new FatalError(`A record is not one that its topic takes: ${reason}.`, {
         cause: refusal,
       });
     }
-    if (!isRefusal(refusal, tooLarge)) return;
-    for (const { topic } of appends) this.#limits.forget(topic);
-    throw new RecordTooLargeError(`Kafka found a batch too large: ${refusal.message}.`, {
+    if (!isRefusal(refusal, tooLarge)) return this.#failed(refusal);
+    for (const { topic } of sent) this.#limits.forget(topic);
+    return new RecordTooLargeError(`Kafka found a batch too large: ${refusal.message}.`, {
       cause: refusal,
     });
   }
@@ -324,11 +384,13 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
 }
 
 function membersOf({ group, offsets }: Transaction, batches: readonly SignedBatch[]): Members {
+  return { partitions: partitionsOf(batches), group: offsets.length > 0 ? group : undefined };
+}
+
+function merged(a: Members, b: Members): Members {
   return {
-    partitions: new Map(
-      batches.map(({ topic, partition }) => [nameOf({ topic, partition }), { topic, partition }]),
-    ),
-    group: offsets.length > 0 ? group : undefined,
+    partitions: new Map([...a.partitions, ...b.partitions]),
+    group: b.group ?? a.group,
   };
 }
 

@@ -29,6 +29,11 @@ export class TopicLimits {
     return this.#bytesMax;
   }
 
+  /** Of all the topics, as far as it needs no asking. */
+  known(appends: readonly Pick<Append, 'topic'>[]): ReadonlyMap<string, number> | undefined {
+    return appends.every(({ topic }) => this.#bytesMax.has(topic)) ? this.#bytesMax : undefined;
+  }
+
   forget(topic: string): void {
     this.#bytesMax.delete(topic);
   }
