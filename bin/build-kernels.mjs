@@ -52,7 +52,7 @@ const wasmExports = [
 export function buildNativeKernels({ compiler = 'cc', built = distribution } = {}) {
   const addon = {
     ...{ name: 'kernels', sources, main: 'addon.c' },
-    files: ['kernels.c', 'bounds.h', 'addon.c', 'variants.h'],
+    files: ['kernels.c', 'bounds.h', 'stream.h', 'addon.c', 'variants.h'],
     objects: { file: 'kernels.c', flags: variantsOf[process.arch] ?? {} },
   };
   return buildAddon(addon, { compiler, built });

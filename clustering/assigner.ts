@@ -1,13 +1,13 @@
 // From points to answers: nearest cluster, distance, margin and outlier score of each, against one fixed model. The one
 // place that does this; the stream and `POST /v1/assign` both use it, so they cannot disagree.
 
-import { cumulativeHistogram, shareBelow } from './distance-histogram.ts';
-import type { CentroidPanels, Kernels } from './kernels/kernels.ts';
+import { cumulativeHistogram } from './distance-histogram.ts';
+import type { AnswerColumns, CentroidPanels, Kernels, StreamKernels } from './kernels/kernels.ts';
+import { streamKernelsOf } from './kernels/stream.ts';
 import type { SpaceOrPlain } from './metric.ts';
 import type { PartialRows } from './missing-values.ts';
 import { PointEntry } from './point-entry.ts';
 import { scaledMax, scalePoints } from './scaler.ts';
-import { cosineDistance } from './spherical.ts';
 
 /** What of a model the assigner reads. */
 export interface AssignableModel extends SpaceOrPlain {
@@ -42,6 +42,7 @@ export class Assigner {
   #second = new Float32Array(0);
   readonly #model: AssignableModel;
   readonly #kernels: Kernels;
+  readonly #stream: StreamKernels;
   readonly #panels: CentroidPanels;
   readonly #cumulative: Float64Array;
   readonly #entry: PointEntry;
@@ -57,6 +58,7 @@ export class Assigner {
     this.dims = dims;
     this.#model = model;
     this.#kernels = kernels;
+    this.#stream = streamKernelsOf(kernels);
     const scaled = new Float32Array(k * dims);
     scalePoints(centroids, k, dims, mean, scale, scaled);
     this.#panels = kernels.prepare(scaled, k, dims);
@@ -74,25 +76,19 @@ export class Assigner {
   assign(values: Float32Array, n: number): void {
     const { k, dims } = this;
     this.#reserve(n);
-    const { scaled, labels, distances, euclidean, margins, outlierScores } = this;
+    const { scaled, labels, euclidean } = this;
     const second = this.#second;
-    const cumulative = this.#cumulative;
-    const cosine = this.#cosine;
     this.points = this.#entry.enter(values, n);
     this.#kernels.scalePoints(this.points, n, dims, this.#model, scaledMax, scaled);
     this.#kernels.nearestTwo(scaled, n, this.#panels, labels, euclidean, second);
     const answers = { scaled, labels, nearest: euclidean, second };
     this.#entry.answerPartial(answers, values, this.#panels.centroids);
-    for (let row = 0; row < n; row++) {
-      const square = euclidean[row]!;
-      const length = Math.sqrt(square);
-      const first = cosine ? cosineDistance(square) : length;
-      const runnerUp = cosine ? cosineDistance(second[row]!) : Math.sqrt(second[row]!);
-      euclidean[row] = length;
-      distances[row] = first;
-      margins[row] = k === 1 ? 1 : runnerUp > 0 ? (runnerUp - first) / runnerUp : 0;
-      outlierScores[row] = shareBelow(cumulative, labels[row]!, length);
-    }
+    this.#stream.answer(n, k, this.#cosine, this.#cumulative, this.#columns);
+  }
+
+  get #columns(): AnswerColumns {
+    const { labels, euclidean, distances, margins, outlierScores } = this;
+    return { labels, euclidean, second: this.#second, distances, margins, outlierScores };
   }
 
   #takeColumns(from: Assigner): void {

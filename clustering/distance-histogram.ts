@@ -8,7 +8,7 @@ const binOfOne = 40;
 export const binsPerOctave = 4;
 
 /** A power costs as much as a distance: the edges are kept. The last is where the last bin would end. */
-const edges = Float64Array.from({ length: distanceBins + 1 }, (_, bin) =>
+export const distanceEdges = Float64Array.from({ length: distanceBins + 1 }, (_, bin) =>
   bin === 0 ? 0 : 2 ** ((bin - binOfOne) / binsPerOctave),
 );
 
@@ -25,13 +25,14 @@ export function distanceBin(distance: number): number {
   const first = octave * binsPerOctave + binOfOne;
   if (first < 0) return 0;
   if (first >= distanceBins) return distanceBins - 1;
-  if (distance < edges[first + 2]!) return distance < edges[first + 1]! ? first : first + 1;
-  return distance < edges[first + 3]! ? first + 2 : first + 3;
+  if (distance < distanceEdges[first + 2]!)
+    return distance < distanceEdges[first + 1]! ? first : first + 1;
+  return distance < distanceEdges[first + 3]! ? first + 2 : first + 3;
 }
 
 /** Lower edge of a bin; 0 for the first. */
 export function binStart(bin: number): number {
-  return edges[bin]!;
+  return distanceEdges[bin]!;
 }
 
 /** Running totals of k histograms, k × (bins + 1): what `shareBelow` reads. */

@@ -17,15 +17,17 @@
 // exact, so batches change no bit here either.
 
 import { assert } from '../support/index.ts';
-import { distanceBin, distanceBins } from './distance-histogram.ts';
+import { distanceBins } from './distance-histogram.ts';
 import { EventTimeWeights, type HalfLife, tooLateHalfLives } from './half-life.ts';
 import {
   type ClusterSums,
   clusterSums,
   type Kernels,
   type ResidualBasis,
+  type StreamKernels,
 } from './kernels/kernels.ts';
 import { referenceKernels } from './kernels/reference.ts';
+import { streamKernelsOf, uniform } from './kernels/stream.ts';
 import type { PartialRows } from './missing-values.ts';
 
 /** What a delta is about: a model version. The arrays must not change while it is in use. */
@@ -67,6 +69,7 @@ export const candidatesPerDelta = 8;
 
 export class DeltaAccumulator {
   readonly #kernels: Kernels;
+  readonly #stream: StreamKernels;
   readonly #basis: ResidualBasis;
   readonly #salt: number;
   readonly #sums: ClusterSums;
@@ -87,6 +90,7 @@ export class DeltaAccumulator {
   constructor(basis: DeltaBasis, partition = 0, kernels: Kernels = referenceKernels) {
     const { k, dims, reference, scale, halfLife, landmarkMs = -1 } = basis;
     this.#kernels = kernels;
+    this.#stream = streamKernelsOf(kernels);
     this.#basis = { k, dims, reference, inverseScale: scale.map((value) => 1 / value) };
     this.#salt = Math.imul(partition + 1, 0x9e3779b1);
     this.#sums = clusterSums(k, dims);
@@ -191,13 +195,11 @@ export class DeltaAccumulator {
     n: number,
   ): void {
     this.#kernels.accumulate(values, weights, labels, n, this.#basis, this.#sums);
-    for (let row = 0; row < n; row++) {
-      const weight = weights[row]!;
-      const label = labels[row]!;
-      const distance = distances[row]!;
-      this.#histogram[label * distanceBins + distanceBin(distance)]! += weight;
-      const mass = weight * distance * distance;
-      if (mass > 0) this.#offer(values, row, weight, mass, offsets[row]!);
+    for (let from = 0; from < n; from += 1) {
+      const rank = this.#ranks[this.#worst]!;
+      const columns = [weights, labels, distances, offsets] as const;
+      from = this.#stream.tally(...columns, from, n, this.#salt, rank, this.#histogram);
+      if (from < n) this.#offer(values, from, weights[from]!, distances[from]!, offsets[from]!);
     }
     this.#count += n;
   }
@@ -244,11 +246,16 @@ export class DeltaAccumulator {
   }
 
   /** Keeps the lowest ranks, one more than there are candidates: the highest of them is τ. */
-  #offer(values: Float32Array, row: number, weight: number, mass: number, offset: number): void {
+  #offer(
+    values: Float32Array,
+    row: number,
+    weight: number,
+    distance: number,
+    offset: number,
+  ): void {
     const ranks = this.#ranks;
-    const u = uniform(offset, this.#salt);
-    if (1 - u >= ranks[this.#worst]! * mass) return;
-    const rank = -Math.log(u) / mass;
+    const mass = weight * distance * distance;
+    const rank = -Math.log(uniform(offset, this.#salt)) / mass;
     const slot = this.#worst;
     if (rank >= ranks[slot]!) return;
     const { dims } = this.#basis;
@@ -311,12 +318,4 @@ function gather(columns: Float64Array, rows: Int32Array, width: number): Float64
     out.set(columns.subarray(rows[i]! * width, (rows[i]! + 1) * width), i * width);
   }
   return out;
-}
-
-/** A number in (0, 1) that depends on the record alone. */
-function uniform(offset: number, salt: number): number {
-  let z = (Math.imul(offset % 4_294_967_296, 0x21f0aaad) ^ (offset / 4_294_967_296) ^ salt) >>> 0;
-  z = Math.imul(z ^ (z >>> 16), 0x21f0aaad);
-  z = Math.imul(z ^ (z >>> 15), 0x735a2d97);
-  return (((z ^ (z >>> 15)) >>> 0) + 0.5) / 4_294_967_296;
 }

@@ -4,7 +4,8 @@
 // relocated while nothing in the data changes, and a bin must not. A sample of the rows is enough for that, and cheap.
 
 import type { AssignableModel, Assigner } from './assigner.ts';
-import type { CentroidPanels, Kernels } from './kernels/kernels.ts';
+import type { CentroidPanels, Kernels, StreamKernels } from './kernels/kernels.ts';
+import { streamKernelsOf } from './kernels/stream.ts';
 import { smoothedRadii } from './quality.ts';
 import { scalePoints } from './scaler.ts';
 
@@ -35,6 +36,7 @@ export class QualityAccumulator {
   readonly #dims: number;
   readonly #radii: Float64Array;
   readonly #kernels: Kernels;
+  readonly #stream: StreamKernels;
   readonly #bins: CentroidPanels;
   /** Scaled rows, and their nearest reference centroids. */
   #sample = new Float32Array(0);
@@ -57,6 +59,7 @@ export class QualityAccumulator {
     this.#dims = dims;
     this.#radii = smoothedRadii(model);
     this.#kernels = kernels;
+    this.#stream = streamKernelsOf(kernels);
     this.#bins = kernels.prepare(scaled, k, dims);
     if (before !== undefined) {
       this.#sample = before.#sample;
@@ -70,7 +73,9 @@ export class QualityAccumulator {
   /** Adds the n rows that `answers` was last asked about, by the same model. */
   add(answers: Assigner, weights: Float32Array, offsets: Float64Array, n: number): void {
     this.#addDistances(answers, weights, n);
-    this.#addFeatures(answers.scaled, n);
+    this.#stream.addFeatures(
+      ...([answers.scaled, n, this.#dims, this.#featureSums, this.#featureSquares] as const),
+    );
     this.#addShares(answers.scaled, offsets, n);
     this.#count += n;
   }
@@ -104,27 +109,11 @@ export class QualityAccumulator {
     }
   }
 
-  #addFeatures(scaled: Float32Array, n: number): void {
-    const dims = this.#dims;
-    let feature = 0;
-    for (; feature + 4 <= dims; feature += 4) {
-      addFourFeatures(scaled, n, dims, feature, this.#featureSums, this.#featureSquares);
-    }
-    for (; feature < dims; feature++) {
-      addFeature(scaled, n, dims, feature, this.#featureSums, this.#featureSquares);
-    }
-  }
-
   #addShares(scaled: Float32Array, offsets: Float64Array, n: number): void {
     const dims = this.#dims;
     if (this.#sample.length < n * dims) this.#sample = new Float32Array(n * dims);
     if (this.#sampleLabels.length < n) this.#sampleLabels = new Int32Array(n);
-    let rows = 0;
-    for (let row = 0; row < n; row++) {
-      if (offsets[row]! % shareSampleEvery !== 0) continue;
-      copyRow(scaled, row * dims, this.#sample, rows * dims, dims);
-      rows += 1;
-    }
+    const rows = this.#stream.gatherEvery(scaled, offsets, n, dims, shareSampleEvery, this.#sample);
     this.#kernels.nearest(this.#sample, rows, this.#bins, this.#sampleLabels);
     for (let row = 0; row < rows; row++) this.#counts[this.#sampleLabels[row]!]! += 1;
   }
@@ -140,69 +129,4 @@ export class QualityAccumulator {
     this.#inertia = 0;
     this.#outliers = 0;
   }
-}
-
-/** Four features in one pass over the rows, each still summed row after row: the bits of one at a time, in a quarter of the time. */
-function addFourFeatures(
-  scaled: Float32Array,
-  n: number,
-  dims: number,
-  first: number,
-  sums: Float64Array,
-  squares: Float64Array,
-): void {
-  let sumA = sums[first]!;
-  let sumB = sums[first + 1]!;
-  let sumC = sums[first + 2]!;
-  let sumD = sums[first + 3]!;
-  let squareA = squares[first]!;
-  let squareB = squares[first + 1]!;
-  let squareC = squares[first + 2]!;
-  let squareD = squares[first + 3]!;
-  for (let row = 0, i = first; row < n; row++, i += dims) {
-    const a = scaled[i]!;
-    const b = scaled[i + 1]!;
-    const c = scaled[i + 2]!;
-    const d = scaled[i + 3]!;
-    sumA += a;
-    sumB += b;
-    sumC += c;
-    sumD += d;
-    squareA += a * a;
-    squareB += b * b;
-    squareC += c * c;
-    squareD += d * d;
-  }
-  sums[first] = sumA;
-  sums[first + 1] = sumB;
-  sums[first + 2] = sumC;
-  sums[first + 3] = sumD;
-  squares[first] = squareA;
-  squares[first + 1] = squareB;
-  squares[first + 2] = squareC;
-  squares[first + 3] = squareD;
-}
-
-function addFeature(
-  scaled: Float32Array,
-  n: number,
-  dims: number,
-  feature: number,
-  sums: Float64Array,
-  squares: Float64Array,
-): void {
-  let sum = sums[feature]!;
-  let square = squares[feature]!;
-  for (let row = 0, i = feature; row < n; row++, i += dims) {
-    const value = scaled[i]!;
-    sum += value;
-    square += value * value;
-  }
-  sums[feature] = sum;
-  squares[feature] = square;
-}
-
-/** A loop: for so few numbers a view and a call cost more. */
-function copyRow(from: Float32Array, at: number, to: Float32Array, start: number, dims: number) {
-  for (let d = 0; d < dims; d++) to[start + d] = from[at + d]!;
 }

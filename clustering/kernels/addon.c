@@ -290,6 +290,65 @@ static napi_value nearest_bounds(napi_env env, napi_callback_info info) {
   return integer(&call, call.variant->nearest_bounds(points, n, dims, centroids, k, panels, space, labels, upper, lower));
 }
 
+/* Of the histograms: bins, and one more where they have ends. */
+#define BINS 64
+
+/* answer(n, k, cosine, labels, euclidean, second, totals, edges, distances, margins, scores) */
+static napi_value answer(napi_env env, napi_callback_info info) {
+  Call call = begin(env, info);
+  const int32_t n = count(&call, 0), k = count(&call, 1), cosine = count(&call, 0);
+  const int32_t *labels = column(&call, napi_int32_array, n);
+  float *euclidean = column(&call, napi_float32_array, n);
+  const float *second = column(&call, napi_float32_array, n);
+  const double *totals = column(&call, napi_float64_array, (double)k * (BINS + 1));
+  const double *edges = column(&call, napi_float64_array, BINS + 1);
+  float *distances = column(&call, napi_float32_array, n);
+  float *margins = column(&call, napi_float32_array, n);
+  float *scores = column(&call, napi_float32_array, n);
+  if (!call.refused && !labels_within(labels, n, k)) refuse(&call, "a label is not below k");
+  if (call.refused) return NULL;
+  call.variant->answer(labels, euclidean, second, n, k, cosine, totals, edges, distances, margins, scores);
+  return NULL;
+}
+
+/* addFeatures(n, dims, points, sums, squares) */
+static napi_value add_features(napi_env env, napi_callback_info info) {
+  Call call = begin(env, info);
+  const int32_t n = count(&call, 0), dims = count(&call, 1);
+  const float *points = column(&call, napi_float32_array, (double)n * dims);
+  double *sums = column(&call, napi_float64_array, dims);
+  double *squares = column(&call, napi_float64_array, dims);
+  if (!call.refused) call.variant->add_features(points, n, dims, sums, squares);
+  return NULL;
+}
+
+/* gatherEvery(n, dims, every, points, offsets, out) → rows */
+static napi_value gather_every(napi_env env, napi_callback_info info) {
+  Call call = begin(env, info);
+  const int32_t n = count(&call, 0), dims = count(&call, 1), every = count(&call, 1);
+  const float *points = column(&call, napi_float32_array, (double)n * dims);
+  const double *offsets = column(&call, napi_float64_array, n);
+  float *out = column(&call, napi_float32_array, (double)n * dims);
+  if (call.refused) return NULL;
+  return integer(&call, call.variant->gather_every(points, offsets, n, dims, every, out));
+}
+
+/* tally(from, n, k, salt, rank, weights, labels, distances, offsets, edges, histogram) → the row that stopped it, or n */
+static napi_value tally(napi_env env, napi_callback_info info) {
+  Call call = begin(env, info);
+  const int32_t from = count(&call, 0), n = count(&call, from), k = count(&call, 1), salt = count(&call, INT32_MIN);
+  const double rank = number(&call);
+  const float *weights = column(&call, napi_float32_array, n);
+  const int32_t *labels = column(&call, napi_int32_array, n);
+  const float *distances = column(&call, napi_float32_array, n);
+  const double *offsets = column(&call, napi_float64_array, n);
+  const double *edges = column(&call, napi_float64_array, BINS + 1);
+  double *histogram = column(&call, napi_float64_array, (double)k * BINS);
+  if (!call.refused && !labels_within(labels, n, k)) refuse(&call, "a label is not below k");
+  if (call.refused) return NULL;
+  return integer(&call, call.variant->tally(weights, labels, distances, offsets, from, n, salt, rank, edges, histogram));
+}
+
 static void offer(napi_env env, napi_value exports, const Variant *variant) {
   void *data = (void *)variant;
   const napi_property_descriptor functions[] = {
@@ -305,6 +364,10 @@ static void offer(napi_env env, napi_value exports, const Variant *variant) {
       {"proveLabels", NULL, prove_labels, NULL, NULL, NULL, napi_enumerable, data},
       {"transfer", NULL, transfer, NULL, NULL, NULL, napi_enumerable, data},
       {"nearestBounds", NULL, nearest_bounds, NULL, NULL, NULL, napi_enumerable, data},
+      {"answer", NULL, answer, NULL, NULL, NULL, napi_enumerable, data},
+      {"addFeatures", NULL, add_features, NULL, NULL, NULL, napi_enumerable, data},
+      {"gatherEvery", NULL, gather_every, NULL, NULL, NULL, napi_enumerable, data},
+      {"tally", NULL, tally, NULL, NULL, NULL, napi_enumerable, data},
       {"ownSquares", NULL, own_squares, NULL, NULL, NULL, napi_enumerable, data},
   };
   napi_value object;

@@ -847,6 +847,7 @@ void EXPORT(scale_points)(const float *values, int32_t n, int32_t dims, const do
 
 #if defined(VARIANT)
 #include "bounds.h"
+#include "stream.h"
 #include "variants.h"
 
 #define TEXT2(a) #a
@@ -868,5 +869,9 @@ const Variant JOIN(variant, VARIANT) = {
     .transfer = EXPORT(transfer),
     .own_squares = EXPORT(own_squares),
     .nearest_bounds = EXPORT(nearest_bounds),
+    .answer = EXPORT(answer),
+    .add_features = EXPORT(add_features),
+    .gather_every = EXPORT(gather_every),
+    .tally = EXPORT(tally),
 };
 #endif

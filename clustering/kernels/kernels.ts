@@ -97,6 +97,9 @@ export interface Kernels {
 
   /** Where the set has its own; else those of bounds.ts serve. */
   readonly bounds?: BoundKernels;
+
+  /** Where the set has its own; else those of stream.ts serve. */
+  readonly stream?: StreamKernels;
 }
 
 export interface Scaling {
@@ -196,4 +199,59 @@ export interface BoundKernels {
     labels: Int32Array,
     out: Float64Array,
   ): void;
+}
+
+/** n each. */
+export interface AnswerColumns {
+  readonly labels: Int32Array;
+  /** In: the nearest squared distance. Out: its root. */
+  readonly euclidean: Float32Array;
+  /** Squared distance of the runner-up. */
+  readonly second: Float32Array;
+  /** Out: as they are told; the very column `euclidean` unless the metric is cosine. */
+  readonly distances: Float32Array;
+  readonly margins: Float32Array;
+  readonly outlierScores: Float32Array;
+}
+
+/** What every batch of the stream needs beside the nearest centroids. Every set gives the same bits. */
+export interface StreamKernels {
+  /** @param totals running totals of the clusters' distances, k × (bins + 1); see distance-histogram.ts. */
+  answer(n: number, k: number, cosine: boolean, totals: Float64Array, columns: AnswerColumns): void;
+
+  /** Adds each feature and its square, one row after the other. @param sums and @param squares in and out, dims. */
+  addFeatures(
+    points: Float32Array,
+    n: number,
+    dims: number,
+    sums: Float64Array,
+    squares: Float64Array,
+  ): void;
+
+  /** The rows whose offset is a multiple of `every`. @param out n × dims. @returns how many */
+  gatherEvery(
+    points: Float32Array,
+    offsets: Float64Array,
+    n: number,
+    dims: number,
+    every: number,
+    out: Float32Array,
+  ): number;
+
+  /**
+   * Adds the weights of the rows from ≤ row < n to the distance histograms of their clusters, up to the first row that may be
+   * a candidate, that one included: 1 − u < rank · weight · distance², u a number in (0, 1) from offset and salt.
+   * @param histogram in and out, k × bins. @returns that row, or n
+   */
+  tally(
+    weights: Float32Array,
+    labels: Int32Array,
+    distances: Float32Array,
+    offsets: Float64Array,
+    from: number,
+    n: number,
+    salt: number,
+    rank: number,
+    histogram: Float64Array,
+  ): number;
 }

@@ -4,7 +4,8 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { assert } from '../../support/index.ts';
-import type { BoundKernels, CentroidPanels, Kernels } from './kernels.ts';
+import { distanceBins, distanceEdges } from '../distance-histogram.ts';
+import type { BoundKernels, CentroidPanels, Kernels, StreamKernels } from './kernels.ts';
 
 /** What addon.c exports per instruction set. The functions check their columns, and say how many points fell back. */
 interface NativeFunctions {
@@ -29,6 +30,17 @@ interface NativeFunctions {
   transfer(n: number, dims: number, k: number, ...columns: Column[]): void;
   ownSquares(n: number, dims: number, k: number, ...columns: Column[]): void;
   nearestBounds(n: number, dims: number, k: number, ...columns: Column[]): number;
+  answer(n: number, k: number, cosine: number, ...columns: Column[]): void;
+  addFeatures(n: number, dims: number, ...columns: Column[]): void;
+  gatherEvery(n: number, dims: number, every: number, ...columns: Column[]): number;
+  tally(
+    from: number,
+    n: number,
+    k: number,
+    salt: number,
+    rank: number,
+    ...columns: Column[]
+  ): number;
 }
 
 type Column = Float32Array | Float64Array | Int32Array | undefined;
@@ -98,6 +110,7 @@ function kernelsOf(variant: string, native: NativeFunctions): Kernels {
       native.scalePoints(n, dims, values, mean, scale, limit, out);
     },
     bounds: boundsOf(native),
+    stream: streamOf(native),
   };
 }
 
@@ -117,6 +130,27 @@ function boundsOf(native: NativeFunctions): BoundKernels {
     },
     ownSquares(points, n, { k, dims, centroids }, labels, out) {
       native.ownSquares(n, dims, k, points, centroids, labels, out);
+    },
+  };
+}
+
+function streamOf(native: NativeFunctions): StreamKernels {
+  return {
+    answer(n, k, cosine, totals, columns) {
+      const { labels, euclidean, second, distances, margins, outlierScores } = columns;
+      const out = [distances, margins, outlierScores];
+      native.answer(n, k, Number(cosine), labels, euclidean, second, totals, distanceEdges, ...out);
+    },
+    addFeatures(points, n, dims, sums, squares) {
+      native.addFeatures(n, dims, points, sums, squares);
+    },
+    gatherEvery(points, offsets, n, dims, every, out) {
+      return native.gatherEvery(n, dims, every, points, offsets, out);
+    },
+    tally(weights, labels, distances, offsets, from, n, salt, rank, histogram) {
+      const k = histogram.length / distanceBins;
+      const columns = [weights, labels, distances, offsets, distanceEdges, histogram];
+      return native.tally(from, n, k, salt, rank, ...columns);
     },
   };
 }

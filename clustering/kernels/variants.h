@@ -30,6 +30,12 @@ typedef struct {
                       double *out);
   int32_t (*nearest_bounds)(const float *points, int32_t n, int32_t dims, const float *centroids, int32_t k,
                             const float *panels, float *scratch, int32_t *labels, float *upper, float *lower);
+  void (*answer)(const int32_t *labels, float *euclidean, const float *second, int32_t n, int32_t k, int32_t cosine,
+                 const double *totals, const double *edges, float *distances, float *margins, float *scores);
+  void (*add_features)(const float *points, int32_t n, int32_t dims, double *sums, double *squares);
+  int32_t (*gather_every)(const float *points, const double *offsets, int32_t n, int32_t dims, int32_t every, float *out);
+  int32_t (*tally)(const float *weights, const int32_t *labels, const float *distances, const double *offsets, int32_t from,
+                   int32_t n, int32_t salt, double rank, const double *edges, double *histogram);
 } Variant;
 
 extern const Variant variant_avx512bf16, variant_avx512, variant_avx2, variant_baseline;
