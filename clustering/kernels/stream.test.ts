@@ -132,7 +132,6 @@ describe.each(sets)('$layout: the stream', (kernels) => {
   });
 });
 
-
 function nativeSets(): Kernels[] {
   try {
     return loadNativeKernels();
