@@ -9,6 +9,7 @@ import { type RecordBatch, RecordBatchBuilder } from '../record-batch.ts';
 import { nativeCodec } from './native-codec.ts';
 
 const codec = nativeCodec();
+const model = { version: '1.2.3', clusterIds: ['c0', 'c"1', 'c2'] };
 const options: PointDecoderOptions = {
   ...{ format: 'float32', bytesMax: 64, timestampSkewMsMax: 60_000 },
 };
@@ -39,6 +40,30 @@ function recordsOf(rows: readonly { key: Buffer | null; time: number; value: Buf
   return Object.assign(records, { topic: 'points', partition: 3, offsets, nextOffset });
 }
 
+/** From 1e-6 to 1e6, where machine code prints. */
+function plainNumbers(): Float32Array<ArrayBuffer> {
+  const [first, last] = new Int32Array(Float32Array.of(1e-6, 1e6).buffer) as unknown as number[];
+  const bits: number[] = [];
+  for (let i = first! + 1; i < last!; i += 50_021) bits.push(i);
+  const powers = Array.from({ length: 40 }, (_, i) => [
+    2 ** (i - 20),
+    10 ** (Math.trunc(i / 3) - 6),
+  ]);
+  for (const power of new Int32Array(Float32Array.from(powers.flat()).buffer)) {
+    for (let i = power - 8; i <= power + 8; i++) if (i > first! && i < last!) bits.push(i);
+  }
+  return new Float32Array(Int32Array.from(bits).buffer);
+}
+
+function pointsOf(records: RecordBatch): PointBatch {
+  const { n, offsets, timestamps } = records;
+  return {
+    ...{ partition: 3, n, dims: 1, features: [], values: new Float32Array(n) },
+    ...{ weights: new Float32Array(n), sourceRows: Int32Array.from({ length: n }, (_, i) => i) },
+    ...{ records, timestamps, offsets, fromOffset: 0, nextOffset: n },
+  };
+}
+
 function columnsOf({ n, bytes, size, ...columns }: RecordBatchBuilder) {
   const { keyStarts, keyEnds, valueStarts, valueEnds, timestamps } = columns;
   const all = { keyStarts, keyEnds, valueStarts, valueEnds, timestamps };
@@ -57,21 +82,17 @@ describe.skipIf(codec === null)('the native codec (skipped where it is not built
     fc.assert(
       fc.property(fc.array(answer, { maxLength: 40 }), (answers) => {
         const records = recordsOf(answers.map(([record]) => record));
-        const n = answers.length;
         const points = {
-          ...{ partition: 3, n, dims: 1, features: [], values: new Float32Array(n) },
-          ...{ weights: new Float32Array(n), sourceRows: Int32Array.from(answers.keys()), records },
+          ...pointsOf(records),
           timestamps: Float64Array.from(answers, ([, , , , , [timestamp]]) => timestamp),
           offsets: Float64Array.from(answers, ([, , , , , [, offset]]) => offset),
-          ...{ fromOffset: 0, nextOffset: n },
-        } satisfies PointBatch;
+        };
         const columns = {
           labels: Int32Array.from(answers, ([, label]) => label),
           distances: Float32Array.from(answers, ([, , distance]) => distance),
           margins: Float32Array.from(answers, ([, , , margin]) => margin),
           outlierScores: Float32Array.from(answers, ([, , , , score]) => score),
         };
-        const model = { version: '1.2.3', clusterIds: ['c0', 'c"1', 'c2'] };
         const [native, plain] = [codec, null].map((by) => {
           const out = new RecordBatchBuilder(2, 8);
           out.append(5, Buffer.from('before'), null);
@@ -82,6 +103,35 @@ describe.skipIf(codec === null)('the native codec (skipped where it is not built
       }),
       { numRuns: 2_000 },
     );
+  });
+
+  it('writes the same digits of all magnitudes, and beside powers of ten and of two', () => {
+    const numbers = plainNumbers();
+    const n = numbers.length;
+    const none = { key: null, value: Buffer.from('x') };
+    const records = recordsOf(
+      Array.from(numbers, (_, i) => ({ ...none, time: 10 ** (i % 16) - 1 })),
+    );
+    const points = { ...pointsOf(records), offsets: records.timestamps.subarray(0, n) };
+    const columns = {
+      ...{ labels: new Int32Array(n), distances: numbers },
+      ...{ margins: numbers.map((number) => -number), outlierScores: numbers.toReversed() },
+    };
+    const stops: number[] = [];
+    const watched: typeof codec = {
+      ...codec!,
+      writeAssignments(...args) {
+        stops.push(codec!.writeAssignments(...args));
+        return stops.at(-1)!;
+      },
+    };
+    const [native, plain] = [watched, null].map((by) => {
+      const out = new RecordBatchBuilder(n, 512 * n);
+      new AssignmentEncoder(model, by).encode(points, columns, out);
+      return columnsOf(out);
+    });
+    expect(stops).toEqual([n]);
+    expect(native).toEqual(plain);
   });
 
   it('reads the same points, and rejects the same', () => {
