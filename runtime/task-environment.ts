@@ -37,8 +37,8 @@ export const idleReadMsMax = 100;
 export const offsetsOnlyCommitMs = 5_000;
 /** A transaction is prepared when its commit is due within this: far less than the log lets one be open (15 s). */
 export const prepareMsMax = 1_000;
-/** Outputs of so many bytes need not wait for their commit. */
-export const aheadBytesMin = 786_432;
+/** Outputs of this share of what a transaction may have need not wait for their commit. */
+export const aheadShareMin = 1 / 16;
 /** A part of a task that does not close for this long is left behind. */
 export const closeMsMax = 5_000;
 /** Rows of one read while restoring and while filling a global store. */

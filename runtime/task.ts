@@ -39,7 +39,7 @@ import { startPositions } from './start-positions.ts';
 import type { TaskPosition, TaskState } from './status.ts';
 import { TakenIn } from './taken-in.ts';
 import {
-  aheadBytesMin,
+  aheadShareMin,
   closeMsMax,
   offsetsOnlyCommitMs,
   prepareMsMax,
@@ -301,12 +301,14 @@ export class Task {
     sources.done(read);
     this.#waiting = null;
     if (this.#msUntilCommit() <= prepareMsMax) this.#writer!.begin?.();
-    if (this.#outputs.bytes >= aheadBytesMin) this.#sendAhead();
+    this.#sendAhead();
     return 'taken';
   }
 
   /** What is there already goes to the log while more is made. */
   #sendAhead(): void {
+    const { commitBytesMax } = this.#environment.limits;
+    if (this.#outputs.bytes < commitBytesMax * aheadShareMin) return;
     if (this.#writer!.send?.(this.#outputs.appends())) this.#outputs.clear();
   }
 

@@ -124,8 +124,24 @@ export const plantedBugs: readonly PlantedBug[] = [
     '',
   ]),
   bug('a transaction is gone on with whose beginning has failed', writer, 1, [
-    'await this.#begun?.told;',
-    'await this.#begun?.told.catch(() => {});',
+    '    await told;',
+    '    await told?.catch(() => {});',
+  ]),
+  bug('rows that the writer did not take ahead are forgotten', task, 3, [
+    'if (this.#writer!.send?.(this.#outputs.appends())) this.#outputs.clear();',
+    'if (this.#writer!.send?.(this.#outputs.appends()) !== undefined) this.#outputs.clear();',
+  ]),
+  bug('rows sent ahead are in the commit once more', task, 3, [
+    'if (this.#writer!.send?.(this.#outputs.appends())) this.#outputs.clear();',
+    'this.#writer!.send?.(this.#outputs.appends());',
+  ]),
+  bug('a commit does not wait for what was sent ahead', writer, 3, [
+    '      await this.#ahead.settled();\n',
+    '',
+  ]),
+  bug('what could not be sent ahead is forgotten', 'broker/kafka/ahead-of-commit.ts', 3, [
+    '      this.#failure = { error };\n',
+    '      void error;\n',
   ]),
   bug(
     'a commit without an answer is asked for again, and may meet what was begun since',

@@ -62,7 +62,10 @@ class Simulation {
   readonly #startMs = this.#scheduler.monotonicMs();
   readonly #changelogs: ChangelogCheck;
   readonly #committed = new Map<string, number>();
-  readonly #limits: Pick<StreamRuntimeOptions, 'commitIntervalMs' | 'batchRowsMax'>;
+  readonly #limits: Pick<
+    StreamRuntimeOptions,
+    'commitIntervalMs' | 'commitBytesMax' | 'batchRowsMax'
+  >;
   #isChaos = true;
   #isCheckDue = false;
 
@@ -74,6 +77,8 @@ class Simulation {
     this.#limits = {
       commitIntervalMs: 10 + random.below(120),
       batchRowsMax: 1 + random.below(40),
+      // So few that rows go ahead of their commit.
+      ...(seed % 3 === 0 ? { commitBytesMax: 800 } : {}),
     };
     this.#cluster = new ModelCluster({
       ...{ scheduler: this.#scheduler, random, note: (text) => this.#note(text) },
@@ -138,7 +143,7 @@ class Simulation {
       if (!instance.process.isAlive) this.#restart(instance);
     }
     const untilMs = this.#scheduler.monotonicMs() + finishMsMax;
-    const isFinished = () => this.#findings.length > 0 || this.#isThrough();
+    const isFinished = () => this.#findings.length > 0 || (this.#isThrough() && this.#allRun());
     if (!(await this.#scheduler.run(untilMs, isFinished))) {
       this.#find(
         `it was not finished ${finishMsMax} ms after the last fault: ${this.#whereItIs()}`,
@@ -166,6 +171,11 @@ class Simulation {
       this.#changelogs.newest(task, store),
     );
     if (fault !== undefined) this.#find(fault);
+  }
+
+  /** Whoever still has to start would be begun anew when it fails to, and nobody would stop it. */
+  #allRun(): boolean {
+    return this.#instances.every(({ runtime }) => runtime!.status().state === 'RUNNING');
   }
 
   /** What one task commits is another's input: markers that are on their way count. */
