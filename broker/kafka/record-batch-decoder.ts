@@ -1,9 +1,9 @@
 // From the bytes of record batches to columns, without an object per record. Every length is checked against the bytes
 // left, so damaged input gives an error and never a record that was not written.
 
-import { crc32c } from '@node-rs/crc32';
 import { type NativeCodec, nativeCodec, type RecordHeader } from '../../schemas/index.ts';
 import type { ReadRows } from './read-rows.ts';
+import { crcOf } from './record-batch-crc.ts';
 import { attributeBits, layout, lengthPrefixBytes } from './record-batch-layout.ts';
 
 const twoTo32 = 4_294_967_296;
@@ -66,7 +66,7 @@ export function readBatchHeader(bytes: Buffer, start: number): BatchHeader | und
 
 export function crcMatches(bytes: Buffer, { start, end }: BatchHeader): boolean {
   const expected = bytes.readUInt32BE(start + layout.crc);
-  return crc32c(bytes.subarray(start + layout.attributes, end)) === expected;
+  return crcOf(bytes, start + layout.attributes, end) === expected;
 }
 
 /** True for an abort marker, false for a commit marker or one of another kind. */

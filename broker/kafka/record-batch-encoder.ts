@@ -1,12 +1,12 @@
 // From columns to the bytes of one record batch, in one pass. The CRC is put in last.
 
-import { crc32c } from '@node-rs/crc32';
 import {
   type NativeCodec,
   nativeCodec,
   type RecordColumns,
   type RecordHeader,
 } from '../../schemas/index.ts';
+import { crcOf } from './record-batch-crc.ts';
 import { attributeBits, layout, lengthPrefixBytes } from './record-batch-layout.ts';
 
 /** Who writes, for the broker to see repetitions and zombies by. */
@@ -100,6 +100,7 @@ export function encodeBatch(
   }
   const rows = row - from;
   writeBatchHeader(bytes, at, rows, baseTimestamp, maxTimestamp, producer);
+  bytes.writeUInt32BE(crcOf(bytes, layout.attributes, at, codec), layout.crc);
   return { bytes: bytes.subarray(0, at), rows };
 }
 
@@ -123,7 +124,6 @@ function writeBatchHeader(
   bytes.writeInt16BE(producer.producerEpoch, layout.producerEpoch);
   bytes.writeInt32BE(producer.baseSequence, layout.baseSequence);
   bytes.writeInt32BE(rows, layout.recordCount);
-  bytes.writeUInt32BE(crc32c(bytes.subarray(layout.attributes, end)), layout.crc);
 }
 
 /** As much as all rows need when they are like the first: nothing is copied while the batch grows. */

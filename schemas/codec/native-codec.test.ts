@@ -1,5 +1,7 @@
 // Machine code and TypeScript give the same: for rows that the machine code takes, for those it leaves, and in any mixture.
 
+import { randomBytes } from 'node:crypto';
+import { crc32c } from '@node-rs/crc32';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { AssignmentEncoder } from '../assignment-encoder.ts';
@@ -165,6 +167,33 @@ describe.skipIf(codec === null)('the native codec (skipped where it is not built
     ];
   }
 });
+
+const own = codec?.crc32c;
+
+describe.skipIf(own === undefined)(
+  'a checksum of our own (skipped without instructions for it)',
+  () => {
+    const bytes = randomBytes(1_048_576 + 64);
+    function expectSame(start: number, length: number): void {
+      const expected = crc32c(bytes.subarray(start, start + length));
+      expect(own?.(bytes, start, start + length)).toBe(expected);
+    }
+
+    it('is that of the reference for every length and place', () => {
+      const length = fc.oneof(fc.integer({ min: 0, max: 1_048_576 }), fc.nat(4_096));
+      fc.assert(fc.property(fc.nat(64), length, expectSame), { numRuns: 500 });
+    });
+
+    it('is so around the length from which thirds are taken', () => {
+      for (let length = 0; length < 1_200; length++) expectSame(length % 16, length);
+    });
+
+    it('is of bytes within those given only', () => {
+      expect(() => own?.(bytes, 0, bytes.length + 1)).toThrow(/beyond/);
+      expect(() => own?.(bytes, 2, 1)).toThrow(/beyond/);
+    });
+  },
+);
 
 it('takes columns of the right kind only', () => {
   expect(() => codec?.readRecords(new Uint8Array(1), 2, 1, 0)).toThrow(/missing|beyond/);

@@ -27,6 +27,8 @@ export interface NativeCodec {
   readRecords(bytes: Uint8Array, end: number, ...columns: (Column | number)[]): void;
   /** Rows become records of a batch; `state` is [row, place in the bytes, newest timestamp]. */
   writeRecords(n: number, first: number, bytesMax: number, ...columns: Column[]): void;
+  /** CRC32C of bytes [start, end). Missing where the processor has no instructions for it. */
+  readonly crc32c?: (bytes: Uint8Array, start: number, end: number) => number;
 }
 
 /** Beside this module in dist/; sources find the built one. */

@@ -52,7 +52,7 @@ export const plantedInSuite: readonly PlantedInSuite[] = [
     name: 'the checksum of a batch is not looked at',
     file: decoder,
     edit: {
-      find: 'return crc32c(bytes.subarray(start + layout.attributes, end)) === expected;',
+      find: 'return crcOf(bytes, start + layout.attributes, end) === expected;',
       replace: 'return expected >= 0 && end > start;',
     },
     testFile: defects,
