@@ -53,7 +53,9 @@ export class CandidatePool {
     const chances = systematicSample(worths, candidatesKept, random);
     this.#candidates = this.#candidates.flatMap((candidate, i) => {
       const chance = chances[i]!;
-      return chance > 0 ? [{ ...candidate, standsFor: candidate.standsFor / chance }] : [];
+      if (!(chance > 0)) return [];
+      const { point, weight, standsFor, at } = candidate;
+      return [{ point, weight, standsFor: standsFor / chance, at }];
     });
   }
 

@@ -149,10 +149,18 @@ function boundedByError(
     const error = sumSquaresAboutCentroid(cluster, basis, j) / cluster.weight;
     return Math.min(1, (error * cluster.longWeight) / Math.max(estimate, Number.MIN_VALUE));
   });
-  return seen.map((it) => {
-    const factor = factors[it.nearest]!;
-    const [standsFor, standsForNow] = [it.standsFor * factor, it.standsForNow * factor];
-    return { ...it, standsFor, standsForNow };
+  // Field by field, as `sight` does it: a spread copy has another shape, and what is compiled for one is thrown away by the other.
+  return seen.map(({ candidate, nearest, square, weight, standsForNow, longWeight, standsFor }) => {
+    const factor = factors[nearest]!;
+    return {
+      candidate,
+      nearest,
+      square,
+      weight,
+      standsForNow: standsForNow * factor,
+      longWeight,
+      standsFor: standsFor * factor,
+    };
   });
 }
 

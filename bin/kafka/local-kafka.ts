@@ -44,6 +44,7 @@ const jvmFlags = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto']
 
 export async function startLocalKafka(options: LocalKafkaOptions): Promise<LocalKafka> {
   const port = options.port === 0 ? await freePort() : options.port;
+  givenPorts.add(port);
   if (await hasLiveBroker(`127.0.0.1:${port}`, 300)) {
     throw new DependencyDownError(
       `Port ${port} already has a Kafka: use it (KAFKA_BROKERS=127.0.0.1:${port}) or choose another --port.`,
@@ -174,13 +175,19 @@ async function untilReady(kafka: LocalKafka): Promise<void> {
   );
 }
 
+const givenPorts = new Set<number>();
+
+/** Never the same one twice: whoever asks for several has not bound the first yet. */
 export async function freePort(): Promise<number> {
   const server = createServer();
-  return new Promise((resolve, reject) => {
+  const port = await new Promise<number>((resolve, reject) => {
     server.once('error', reject);
     server.listen(0, '127.0.0.1', () => {
       const { port } = server.address() as { port: number };
       server.close(() => resolve(port));
     });
   });
+  if (givenPorts.has(port)) return freePort();
+  givenPorts.add(port);
+  return port;
 }
