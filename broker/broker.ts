@@ -116,9 +116,10 @@ export interface TransactionalWriter {
   /**
    * Takes rows that belong to the coming commit and come before its own, so that the log has them by then. They are copied.
    * Whatever fails is for `commit` to tell. Absent where there is nothing to win.
-   * @returns false when it does not take them now: they are still the caller's, to be offered again or committed.
+   * @returns what resolves when they are there or never will be; undefined when they are not taken now: then they are still
+   *   the caller's, to be offered again or committed.
    */
-  send?(appends: readonly Append[]): boolean;
+  send?(appends: readonly Append[]): Promise<void> | undefined;
   /**
    * Appends and offsets, all or nothing; at least once: the offsets only after all of the appends.
    * @returns the offsets of the appends, in their order; not of what was sent ahead.

@@ -39,6 +39,8 @@ export const offsetsOnlyCommitMs = 5_000;
 export const prepareMsMax = 1_000;
 /** Outputs of this share of what a transaction may have need not wait for their commit. */
 export const aheadShareMin = 1 / 16;
+/** Of this share no more are made before the log has what it was sent last. */
+export const unsentShareMax = 1 / 8;
 /** A part of a task that does not close for this long is left behind. */
 export const closeMsMax = 5_000;
 /** Rows of one read while restoring and while filling a global store. */

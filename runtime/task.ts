@@ -45,6 +45,7 @@ import {
   prepareMsMax,
   retryPauseMs,
   type TaskEnvironment,
+  unsentShareMax,
 } from './task-environment.ts';
 import { TaskOutputs } from './task-outputs.ts';
 import type { TaskPlan } from './task-plan.ts';
@@ -79,6 +80,8 @@ export class Task {
   #touched = false;
   #commitAtOnce = false;
   #takenIn = new TakenIn();
+  /** What was sent ahead last. */
+  #ahead: Promise<void> | undefined;
   #commitStartedMs = 0;
   #commitEndedMs = 0;
   #lastCommitAtMs: number | null = null;
@@ -191,6 +194,7 @@ export class Task {
     const read = await sources.next(rowsMax, Math.min(waitMsMax, this.#msUntilDue()));
     if (read !== undefined) crashPoint('fetched');
     const outcome = read === undefined ? 'idle' : this.#process(read, sources);
+    if (outcome === 'taken') await this.#sendAhead();
     const times = this.#times();
     if (this.#graph.run(() => this.#punctuations.run(times))) this.#touched = true;
     return outcome;
@@ -301,15 +305,18 @@ export class Task {
     sources.done(read);
     this.#waiting = null;
     if (this.#msUntilCommit() <= prepareMsMax) this.#writer!.begin?.();
-    this.#sendAhead();
     return 'taken';
   }
 
-  /** What is there already goes to the log while more is made. */
-  #sendAhead(): void {
+  /** What is there already goes to the log while more is made; a log that is slower is waited for. */
+  async #sendAhead(): Promise<void> {
     const { commitBytesMax } = this.#environment.limits;
     if (this.#outputs.bytes < commitBytesMax * aheadShareMin) return;
-    if (this.#writer!.send?.(this.#outputs.appends())) this.#outputs.clear();
+    if (this.#outputs.bytes >= commitBytesMax * unsentShareMax) await this.#ahead;
+    const ahead = this.#writer!.send?.(this.#outputs.appends());
+    if (ahead === undefined) return;
+    this.#ahead = ahead;
+    this.#outputs.clear();
   }
 
   /** The input stays where it was; what the asking processor made is committed without it. */

@@ -35,14 +35,14 @@ export class AheadOfCommit {
     return this.#partitions.size > 0;
   }
 
-  /** @returns whether the rows are taken over: then their memory is the caller's again. */
-  send(appends: readonly Append[]): boolean {
-    if (this.#underWay !== undefined || this.#failure !== undefined) return false;
+  /** @returns undefined when the rows are not taken; else what resolves at the end of it, and never throws */
+  send(appends: readonly Append[]): Promise<void> | undefined {
+    if (this.#underWay !== undefined || this.#failure !== undefined) return undefined;
     const batches = this.#signed(appends);
-    if (batches === undefined) return false;
+    if (batches === undefined) return undefined;
     this.#partitions = new Map([...this.#partitions, ...partitionsOf(batches)]);
     this.#underWay = this.#produce(batches);
-    return true;
+    return this.#underWay;
   }
 
   /** Resolves when nothing is under way. @throws what failed */

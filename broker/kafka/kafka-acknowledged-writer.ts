@@ -91,8 +91,9 @@ export class KafkaAcknowledgedWriter implements TransactionalWriter {
     );
   }
 
-  send(appends: readonly Append[]): boolean {
-    return this.#over === undefined && !this.#isCommitting && this.#ahead.send(appends);
+  send(appends: readonly Append[]): Promise<void> | undefined {
+    if (this.#over !== undefined || this.#isCommitting) return undefined;
+    return this.#ahead.send(appends);
   }
 
   async commit(transaction: Transaction): Promise<AppendedAt[]> {

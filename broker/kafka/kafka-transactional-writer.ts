@@ -115,8 +115,9 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
     this.#begun = { members, told };
   }
 
-  send(appends: readonly Append[]): boolean {
-    return this.#over === undefined && !this.#isCommitting && this.#ahead.send(appends);
+  send(appends: readonly Append[]): Promise<void> | undefined {
+    if (this.#over !== undefined || this.#isCommitting) return undefined;
+    return this.#ahead.send(appends);
   }
 
   async commit(transaction: Transaction): Promise<AppendedAt[]> {

@@ -128,12 +128,12 @@ export const plantedBugs: readonly PlantedBug[] = [
     '    await told?.catch(() => {});',
   ]),
   bug('rows that the writer did not take ahead are forgotten', task, 3, [
-    'if (this.#writer!.send?.(this.#outputs.appends())) this.#outputs.clear();',
-    'if (this.#writer!.send?.(this.#outputs.appends()) !== undefined) this.#outputs.clear();',
+    '    if (ahead === undefined) return;\n    this.#ahead = ahead;\n',
+    '    if (this.#writer!.send === undefined) return;\n',
   ]),
   bug('rows sent ahead are in the commit once more', task, 3, [
-    'if (this.#writer!.send?.(this.#outputs.appends())) this.#outputs.clear();',
-    'this.#writer!.send?.(this.#outputs.appends());',
+    '    this.#ahead = ahead;\n    this.#outputs.clear();\n',
+    '',
   ]),
   bug('a commit does not wait for what was sent ahead', writer, 3, [
     '      await this.#ahead.settled();\n',
