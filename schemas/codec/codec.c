@@ -397,7 +397,7 @@ static inline uint8_t *write_float32(uint8_t *out, float number) {
 /* ---- assignments -------------------------------------------------------------------------------------------------------- */
 
 static uint8_t *write_text(uint8_t *out, const char *text, size_t length) {
-  memcpy(out, text, length);
+  if (length) memcpy(out, text, length); /* an empty column has no address */
   return out + length;
 }
 #define LITERAL(out, text) write_text(out, text, sizeof(text) - 1)
