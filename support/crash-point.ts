@@ -5,6 +5,8 @@
 export const crashPointNames = [
   /** A batch was read, and nothing done with it. */
   'fetched',
+  /** Kafka has acknowledged records of a transaction that goes on; only large ones send any ahead. */
+  'sent-ahead',
   /** Kafka has acknowledged the records of a transaction. */
   'produced',
   /** Kafka has taken the input offsets of a transaction. */

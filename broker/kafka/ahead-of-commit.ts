@@ -2,6 +2,7 @@
 // is used again for the next. While one is under way, or when rows cannot be signed now, nothing is taken: the commit has
 // the time to ask for limits, and the words for what is too large.
 
+import { crashPoint } from '../../support/index.ts';
 import type { Append, TopicPartition } from '../broker.ts';
 import { BatchMemory } from './batch-memory.ts';
 import { nameOf } from './by-topic.ts';
@@ -60,6 +61,7 @@ export class AheadOfCommit {
   async #produce(batches: readonly SignedBatch[]): Promise<void> {
     try {
       await this.#options.produce(batches);
+      crashPoint('sent-ahead');
       this.#memory.reuse();
     } catch (error) {
       this.#failure = { error };
