@@ -3,9 +3,10 @@
 //   1 Produce, round by round, one request per leader, until all replicas have all of it
 //   2 OffsetCommit, in the name of this process's member of the group
 //
-// `send` makes step 1 ahead of the commit for rows that are there already. A crash between the two leaves records that will be made again, and loses none. Two owners at once are kept apart twice:
-// Kafka takes no offsets from a member of an older generation; and opening raises the epoch of the transactional id as it
-// does for transactions, so that where the new owner has written, no partition takes the old one's batches.
+// `send` makes step 1 ahead of the commit for rows that are there already. A crash between the two leaves records that will be
+// made again, and loses none. Two owners at once are kept apart twice: Kafka takes no offsets from a member of an older
+// generation; and opening raises the epoch of the transactional id as it does for transactions, so that where the new owner has
+// written, no partition takes the old one's batches.
 //
 // | what happens                                               | then                                              |
 // |------------------------------------------------------------|---------------------------------------------------|

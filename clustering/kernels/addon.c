@@ -290,9 +290,6 @@ static napi_value nearest_bounds(napi_env env, napi_callback_info info) {
   return integer(&call, call.variant->nearest_bounds(points, n, dims, centroids, k, panels, space, labels, upper, lower));
 }
 
-/* Of the histograms: bins, and one more where they have ends. */
-#define BINS 64
-
 /* answer(n, k, cosine, labels, euclidean, second, totals, edges, distances, margins, scores) */
 static napi_value answer(napi_env env, napi_callback_info info) {
   Call call = begin(env, info);

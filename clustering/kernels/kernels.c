@@ -846,9 +846,10 @@ void EXPORT(scale_points)(const float *values, int32_t n, int32_t dims, const do
 }
 
 #if defined(VARIANT)
+#include "variants.h"
+
 #include "bounds.h"
 #include "stream.h"
-#include "variants.h"
 
 #define TEXT2(a) #a
 #define TEXT(a) TEXT2(a)

@@ -1,7 +1,6 @@
 /* What the stream asks of every batch besides the nearest centroids, part of kernels.c for native variants. stream.ts has the
  * same in TypeScript, bit for bit: one order of sums, one rounding each. */
 
-#define BINS 64
 #define BIN_OF_ONE 40
 
 /* As distanceBin: the octave is the exponent, three edges lie within it. */

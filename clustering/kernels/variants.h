@@ -2,6 +2,9 @@
 
 #include <stdint.h>
 
+/* Of a distance histogram: one more where bins have ends. */
+#define BINS 64
+
 typedef struct {
   const char *name;
   double (*panel_floats)(int32_t k, int32_t dims);
