@@ -99,7 +99,7 @@ describe('at smoke size', () => {
         'd=32 K=64 uniform',
       ]);
       for (const { peer, sameInertia } of rows) {
-        if (!peer.startsWith('missing')) expect(sameInertia).toBe('yes');
+        if (!peer.startsWith('missing')) expect(sameInertia).toMatch(/^(yes|ours is lower)$/);
       }
     },
     timeoutMs,
