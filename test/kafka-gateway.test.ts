@@ -1,9 +1,10 @@
 // The command line and the gateway against a real Kafka, as somebody uses them who has one: topics, a file of real points,
-// three points over HTTP with a WebSocket open, and a retrain while more come in.
-import { readFile, writeFile } from 'node:fs/promises';
+// three points over HTTP with a WebSocket open, a retrain while more come in, and the end of versions that nobody needs.
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { PruneRow } from '../jobs/index.ts';
 import { type Assignment, generationOf, topics } from '../schemas/index.ts';
 import { accountFor } from './support/accounting.ts';
 import { dumpTopic } from './support/dump-topic.ts';
@@ -22,6 +23,8 @@ const nines = [
   [53, 0, 82, 0, 52, -5, 29, 30, 2],
   [37, 0, 76, 0, 28, 18, 40, 48, 8],
 ];
+const prune = ['models', 'prune', '--keep', '0'];
+const nothingToPrune = expect.stringContaining('There is nothing to prune.');
 const nobody = '127.0.0.1:1';
 
 const missing = ownKafkaMissing();
@@ -31,6 +34,7 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
   let deployment: KafkaDeployment;
   let processor: DeployedProcessor;
   let gateway: MeanstreamProcess;
+  let server: MeanstreamProcess;
   let url: string;
 
   beforeAll(async () => {
@@ -195,9 +199,95 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
     expect(unknown).toMatchObject({ code: 2, stderr: expect.stringContaining('1.0.0') });
   });
 
+  describe('while another process serves retrains and archives', () => {
+    beforeAll(async () => {
+      const own = { 'group.instance.id': 'server', 'promotion.policy': 'manual' };
+      server = deployment.start(['retrain', '--serve'], own);
+      await server.waitFor(/waiting for retrains to be asked for/);
+    });
+
+    it('prunes what nobody needs by a decision of the live owner, and never gives its name again', async () => {
+      const doomed = [await retrained('1.2.0'), await retrained('1.3.0')];
+      const dry = await deployment.run([...prune, '--dry-run', '--json']);
+      const { rows } = JSON.parse(dry.stdout) as { rows: PruneRow[] };
+      const kept = rows.filter(({ fate }) => fate === 'keep').map(({ version }) => version);
+      expect(kept).toEqual(expect.arrayContaining(['1.1.0', '1.0.0']));
+      expect(rows).toHaveLength(kept.length + doomed.length);
+
+      const pruned = await deployment.run([...prune, '--yes', '--json']);
+      expect(pruned.code, pruned.stderr).toBe(0);
+      const versions = ['1.3.0', '1.2.0'];
+      expect(JSON.parse(pruned.stdout)).toMatchObject({ decision: expect.any(Number), versions });
+      // The two sweep at once: which of them deletes a file is nobody's business.
+      const left = await readdir(join(deployment.dir, 'artifacts', 'blobs', 'sha256'));
+      for (const artifact of doomed) expect(left).not.toContain(artifact.slice('sha256/'.length));
+      const history = await deployment.run(['models', 'history']);
+      expect(history.stdout).toMatch(
+        / prune .* 1\.3\.0, 1\.2\.0 .* meanstream models prune --keep 0/,
+      );
+      const gone = await deployment.run(['models', 'promote', '1.2.0']);
+      expect(gone).toMatchObject({ code: 5, stderr: expect.stringContaining('1.2.0') });
+
+      await retrained('1.4.0');
+      const again = await deployment.run([...prune, '--yes', '--json']);
+      expect(JSON.parse(again.stdout)).toMatchObject({ versions: ['1.4.0'] });
+      expect(await deployment.run(prune)).toMatchObject({ code: 0, stdout: nothingToPrune });
+    }, 60_000);
+
+    it('exports an epoch that was pinned from its artifact, to the same bytes as when it was current', async () => {
+      expect((await deployment.run(['models', 'pin'])).code).toBe(0);
+      const { version } = await modelNamed('current');
+      await archived(version);
+      const live = await exported('current', 'live');
+      expect((await deployment.run(['models', 'unpin'])).code).toBe(0);
+      await post('/v1/points', { points: nines.map((vector) => ({ vector })) });
+      await eventually(
+        'a later epoch',
+        async () => (await modelNamed('current')).version !== version,
+      );
+      expect(await exported(version, 'archived')).toEqual(live);
+
+      const elsewhere = { 'artifacts.location': join(deployment.dir, 'elsewhere') };
+      const lost = await deployment.run(exporting(version, 'lost'), elsewhere);
+      expect(lost).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining('artifacts.location'),
+      });
+    }, 60_000);
+  });
+
   it('ends in order when told to', async () => {
-    expect(await Promise.all([gateway.end(), processor.process.end()])).toEqual([0, 0]);
+    const ends = [gateway.end(), processor.process.end(), server.end()];
+    expect(await Promise.all(ends)).toEqual([0, 0, 0]);
   }, 60_000);
+
+  /** Asks for a retrain. @returns the artifact of the version it made */
+  async function retrained(version: string): Promise<string> {
+    expect((await post('/v1/retrains', { reason: 'to see' })).status).toBe(202);
+    return archived(version);
+  }
+
+  function archived(version: string): Promise<string> {
+    return eventually(`${version} is archived`, async () => {
+      return (await modelNamed(version)).artifact ?? undefined;
+    });
+  }
+
+  async function modelNamed(name: string): Promise<{ version: string; artifact: string | null }> {
+    return (await (await fetch(`${url}/v1/models/${name}`)).json()) as never;
+  }
+
+  const exporting = (version: string, name: string): string[] => {
+    const out = join(deployment.dir, `${name}.safetensors`);
+    return ['models', 'export', version, '--format', 'safetensors', '--out', out];
+  };
+
+  async function exported(version: string, name: string): Promise<Buffer> {
+    const command = exporting(version, name);
+    const { code, stderr } = await deployment.run(command);
+    expect(code, stderr).toBe(0);
+    return readFile(command.at(-1)!);
+  }
 
   function post(path: string, body: unknown): Promise<Response> {
     const headers = { 'content-type': 'application/json' };
