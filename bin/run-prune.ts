@@ -8,6 +8,7 @@ import {
   type PruneRow,
   planPrune,
   requestModel,
+  requireArtifacts,
   sweepArtifacts,
 } from '../jobs/index.ts';
 import { RefusedError } from '../support/index.ts';
@@ -67,21 +68,22 @@ async function carryOut(
   { broker, follower, versions }: Parts,
 ): Promise<Done> {
   const { settings, clock } = context;
-  let decision: number | null = null;
-  if (versions.length > 0) {
-    await archiveOnce(context, broker);
-    const requestedBy = `${userInfo().username}@${settings['group.instance.id']}`;
-    const age = flags.olderThan === undefined ? '' : ` --older-than ${flags.olderThan}`;
-    const reason = `meanstream models prune --keep ${flags.keep}${age}`;
-    const command = { command: 'prune', versions, requestedBy, reason } as const;
-    if (flags.dataDir !== undefined) {
-      await requestModel({ broker, clock, command });
-      return { decision, versions, artifacts: [] };
-    }
-    decision = (await commandModel({ broker, follower, clock, command })).number;
-  }
   const artifacts = await openArtifacts(context);
   try {
+    let decision: number | null = null;
+    if (versions.length > 0) {
+      await requireArtifacts(artifacts, follower.registry, versions);
+      await archiveOnce(context, broker);
+      const requestedBy = `${userInfo().username}@${settings['group.instance.id']}`;
+      const age = flags.olderThan === undefined ? '' : ` --older-than ${flags.olderThan}`;
+      const reason = `meanstream models prune --keep ${flags.keep}${age}`;
+      const command = { command: 'prune', versions, requestedBy, reason } as const;
+      if (flags.dataDir !== undefined) {
+        await requestModel({ broker, clock, command });
+        return { decision, versions, artifacts: [] };
+      }
+      decision = (await commandModel({ broker, follower, clock, command })).number;
+    }
     const application = settings['application.id'];
     const swept = await sweepArtifacts({ broker, follower, artifacts, application, clock });
     return { decision, versions, artifacts: swept };

@@ -27,6 +27,7 @@ export {
   type PrunePolicy,
   type PruneRow,
   planPrune,
+  requireArtifacts,
   type SweepOptions,
   sweepArtifacts,
 } from './prune-versions.ts';

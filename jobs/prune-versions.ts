@@ -28,7 +28,7 @@ import {
   type ModelRegistry,
   neededVersions,
 } from '../state-stores/index.ts';
-import { ArtifactCorruptedError, type Clock } from '../support/index.ts';
+import { ArtifactCorruptedError, type Clock, InvalidSettingError } from '../support/index.ts';
 import { neededCoresets } from './coreset-archive.ts';
 import type { ModelFollower } from './model-follower.ts';
 import { artifactsBehind, versionsToArchive } from './version-archive.ts';
@@ -96,6 +96,36 @@ function reasonsToStay(
     }
   }
   return reasons;
+}
+
+/**
+ * Before versions are pruned from another machine than the one that archived them.
+ * @throws InvalidSettingError where none of their artifacts is: a sweep would forget what files lie elsewhere
+ */
+export async function requireArtifacts(
+  artifacts: ArtifactStore,
+  registry: ModelRegistry,
+  versions: readonly string[],
+): Promise<void> {
+  const places = versions.flatMap((version) => registry.artifact(version) ?? []);
+  for (const { artifact } of places) {
+    if (await isThere(artifacts, artifact as ArtifactName)) return;
+  }
+  if (places.length === 0) return;
+  throw new InvalidSettingError(
+    `No artifact of what would be pruned is in ${artifacts.location}; set artifacts.location to where they are kept, or write them again (models archive). Nothing was changed.`,
+    { location: artifacts.location },
+  );
+}
+
+/** Broken or not. */
+async function isThere(artifacts: ArtifactStore, name: ArtifactName): Promise<boolean> {
+  try {
+    return (await artifacts.get(name)) !== undefined;
+  } catch (error) {
+    if (error instanceof ArtifactCorruptedError) return true;
+    throw error;
+  }
 }
 
 export interface SweepOptions {

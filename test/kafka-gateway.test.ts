@@ -24,6 +24,7 @@ const nines = [
   [37, 0, 76, 0, 28, 18, 40, 48, 8],
 ];
 const prune = ['models', 'prune', '--keep', '0'];
+const askedFor = { code: 2, stderr: expect.stringContaining('set artifacts.location to where') };
 const nothingToPrune = expect.stringContaining('There is nothing to prune.');
 const nobody = '127.0.0.1:1';
 
@@ -214,6 +215,7 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
       expect(kept).toEqual(expect.arrayContaining(['1.1.0', '1.0.0']));
       expect(rows).toHaveLength(kept.length + doomed.length);
 
+      expect(await deployment.run([...prune, '--yes'], elsewhere())).toMatchObject(askedFor);
       const pruned = await deployment.run([...prune, '--yes', '--json']);
       expect(pruned.code, pruned.stderr).toBe(0);
       const versions = ['1.3.0', '1.2.0'];
@@ -247,12 +249,7 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
       );
       expect(await exported(version, 'archived')).toEqual(live);
 
-      const elsewhere = { 'artifacts.location': join(deployment.dir, 'elsewhere') };
-      const lost = await deployment.run(exporting(version, 'lost'), elsewhere);
-      expect(lost).toMatchObject({
-        code: 2,
-        stderr: expect.stringContaining('artifacts.location'),
-      });
+      expect(await deployment.run(exporting(version, 'lost'), elsewhere())).toMatchObject(askedFor);
     }, 60_000);
   });
 
@@ -276,6 +273,9 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
   async function modelNamed(name: string): Promise<{ version: string; artifact: string | null }> {
     return (await (await fetch(`${url}/v1/models/${name}`)).json()) as never;
   }
+
+  /** On a machine that was not told where artifacts are. */
+  const elsewhere = () => ({ 'artifacts.location': join(deployment.dir, 'elsewhere') });
 
   const exporting = (version: string, name: string): string[] => {
     const out = join(deployment.dir, `${name}.safetensors`);
