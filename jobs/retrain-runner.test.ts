@@ -15,7 +15,12 @@ import {
   topicSpecs,
   topics,
 } from '../schemas/index.ts';
-import { InvalidSettingError, silentLogger, systemClock } from '../support/index.ts';
+import {
+  DependencyDownError,
+  InvalidSettingError,
+  silentLogger,
+  systemClock,
+} from '../support/index.ts';
 import { dumpTopic } from '../test/support/dump-topic.ts';
 import { eventually } from '../test/support/meanstream-process.ts';
 import { JobLog, unfinishedJob } from './distributed/job-log.ts';
@@ -41,8 +46,12 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function serve(instanceId: string, run: RunRetrainCommand): Promise<RetrainRunner> {
-  const runner = new RetrainRunner({ broker, ...instance, ...plain, instanceId, run });
+async function serve(
+  instanceId: string,
+  run: RunRetrainCommand,
+  clock = systemClock,
+): Promise<RetrainRunner> {
+  const runner = new RetrainRunner({ broker, ...instance, ...plain, clock, instanceId, run });
   runners.push(runner);
   await runner.start();
   return runner;
@@ -174,6 +183,29 @@ it('gives a job that was interrupted to the next leader, and refuses what the ol
   });
   await eventually('the next one has run it', async () => (await stateOf('0')) === 'done');
   expect(await versions()).toEqual(['by the next one']);
+});
+
+it('rests longer after each passing fault of a job, up to a maximum, and shortly again once one has ended', async () => {
+  await ask({ trigger: 'hand' });
+  const rests: number[] = [];
+  const sleep = (ms: number, signal?: AbortSignal) => {
+    if (ms >= 1_000) rests.push(ms / 1_000);
+    return systemClock.sleep(Math.min(ms, 5), signal);
+  };
+  const faults = [7, 0, 1];
+  const run: RunRetrainCommand = async (_, { request, write }) => {
+    faults[Number(request)]! -= 1;
+    if (faults[Number(request)]! >= 0) throw new DependencyDownError('the bucket is away');
+    await write([published(`by ${request}`)]);
+    return report;
+  };
+  await serve('a', run, { ...systemClock, sleep });
+  await eventually('the first is done', async () => (await stateOf('0')) === 'done');
+  expect(rests.splice(0)).toEqual([1, 2, 4, 8, 16, 30, 30]);
+  await ask({ trigger: 'hand' }, { trigger: 'hand' });
+  await eventually('all are done', async () => (await stateOf('2')) === 'done');
+  expect(rests).toEqual([1]);
+  expect(await versions()).toEqual(['by 0', 'by 1', 'by 2']);
 });
 
 it('refuses a retrain by hand while it serves, and of two that began at one moment one publishes', async () => {

@@ -41,6 +41,7 @@ import {
   JobCancelledError,
   type Logger,
   MeanstreamError,
+  nextBackoffMs,
   RefusedError,
   TaskMigratedError,
 } from '../support/index.ts';
@@ -87,7 +88,8 @@ const readOptions = { rowsMax: 1_000, waitMsMax: 500 } as const;
 /** While a job runs: the end of the job waits for it. */
 const listenOptions = { rowsMax: 1_000, waitMsMax: 100 } as const;
 const noEnding: JobEnding = { appends: [], offsets: [] };
-const retryMs = 1_000;
+/** Between attempts at a job that a passing fault interrupts, or at a log that is away; a cancellation is heard after it. */
+const backoff = { msMin: 1_000, msMax: 30_000 } as const;
 const progressEveryMs = 500;
 const requestsMax = 10_000;
 
@@ -108,6 +110,7 @@ export class RetrainRunner {
   #leading: AbortController | undefined;
   #work: Promise<void> = Promise.resolve();
   #stopped = false;
+  #backoffMs = 0;
 
   constructor(options: RetrainRunnerOptions) {
     this.#options = options;
@@ -151,18 +154,24 @@ export class RetrainRunner {
   async #lead(signal: AbortSignal): Promise<void> {
     const { clock, logger } = this.#options;
     while (!signal.aborted) {
-      const leadership = new Leadership(this.#options, signal);
+      const leadership = new Leadership(this.#options, signal, () => {
+        this.#backoffMs = 0;
+      });
       try {
         await leadership.open();
         await leadership.work();
       } catch (err) {
         if (signal.aborted) return;
         const lost = err instanceof TaskMigratedError;
-        logger.warn({ err }, `retrains are interrupted${lost ? ': another process leads' : ''}`);
-        await clock.sleep(retryMs, signal);
+        this.#backoffMs = nextBackoffMs(this.#backoffMs, backoff);
+        logger.warn(
+          { err, retryMs: this.#backoffMs },
+          `retrains are interrupted${lost ? ': another process leads' : ''}`,
+        );
       } finally {
         await leadership.close();
       }
+      await clock.sleep(this.#backoffMs, signal);
     }
   }
 }
@@ -171,15 +180,18 @@ export class RetrainRunner {
 class Leadership {
   readonly #options: RetrainRunnerOptions;
   readonly #signal: AbortSignal;
+  /** Nothing is left that has failed: a request has ended, or there is none. */
+  readonly #onSettled: () => void;
   readonly #waiting: Request[] = [];
   readonly #skipped: RetrainState[] = [];
   #running: { readonly request: Request; readonly stop: AbortController } | undefined;
   #writer!: TransactionalWriter;
   #progress!: Writer;
 
-  constructor(options: RetrainRunnerOptions, signal: AbortSignal) {
+  constructor(options: RetrainRunnerOptions, signal: AbortSignal, onSettled: () => void) {
     this.#options = options;
     this.#signal = signal;
+    this.#onSettled = onSettled;
   }
 
   /** Fences whoever led before. */
@@ -202,6 +214,7 @@ class Leadership {
         while (reader.position < reader.end && this.#waiting.length < requestsMax);
         const next = this.#next();
         if (next !== undefined) await this.#attend(next, reader);
+        if (next !== undefined || reader.position >= (bounds?.end ?? 0)) this.#onSettled();
       }
     } finally {
       await reader.close();

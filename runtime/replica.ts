@@ -7,7 +7,7 @@
 
 import type { AssignedTask, PartitionReader } from '../broker/index.ts';
 import { changelogDeleteRetentionMs } from '../schemas/index.ts';
-import { nextTurn, OffsetOutOfRangeError } from '../support/index.ts';
+import { nextBackoffMs, nextTurn, OffsetOutOfRangeError } from '../support/index.ts';
 import { bytesOf } from './restore.ts';
 import type { ReplicaStatus } from './status.ts';
 import { taskIdOf } from './task.ts';
@@ -22,8 +22,7 @@ export interface ReplicaOptions {
   readonly environment: TaskEnvironment;
 }
 
-const backoffMsMin = 100;
-const backoffMsMax = 5_000;
+const backoff = { msMin: 100, msMax: 5_000 } as const;
 
 export class Replica {
   readonly taskId: string;
@@ -86,7 +85,7 @@ export class Replica {
         const { taskId, kind } = this;
         logger.warn({ task: taskId, err: error }, `The ${kind} of ${taskId} was interrupted.`);
         this.#believesStores = !(error instanceof OffsetOutOfRangeError);
-        this.#backoffMs = Math.min(backoffMsMax, Math.max(backoffMsMin, this.#backoffMs * 2));
+        this.#backoffMs = nextBackoffMs(this.#backoffMs, backoff);
       }
       await this.#stores.close().catch((err: unknown) => {
         logger.warn({ task: this.taskId, err }, 'A store of a replica did not close.');

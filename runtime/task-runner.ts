@@ -4,6 +4,7 @@
 import type { HeldTask, TopicPartition } from '../broker/index.ts';
 import {
   FatalError,
+  nextBackoffMs,
   ProcessorFailedError,
   RecordTooLargeError,
   RetriableError,
@@ -25,8 +26,7 @@ export interface TaskRunnerOptions {
   readonly onFailed: (taskId: string, error: Error) => void;
 }
 
-const backoffMsMin = 100;
-const backoffMsMax = 5_000;
+const backoff = { msMin: 100, msMax: 5_000 } as const;
 
 export class TaskRunner implements WatchedTask {
   readonly taskId: string;
@@ -186,7 +186,7 @@ export class TaskRunner implements WatchedTask {
     if (reaction === 'drop') this.#options.onMigrated(this.taskId);
     if (reaction === 'wipe') this.#wipeStores = true;
     if (reaction === 'smaller') this.#batchSize.shrink(this.#task.takenIn);
-    this.#backoffMs = reaction === 'smaller' ? 0 : nextBackoffMs(this.#backoffMs);
+    this.#backoffMs = reaction === 'smaller' ? 0 : nextBackoffMs(this.#backoffMs, backoff);
     return reaction !== 'fail' && reaction !== 'drop';
   }
 
@@ -230,10 +230,6 @@ export class TaskRunner implements WatchedTask {
     const { plan, partition, environment } = this.#options;
     return new Task(plan, partition, environment);
   }
-}
-
-function nextBackoffMs(backoffMs: number): number {
-  return Math.min(backoffMsMax, Math.max(backoffMsMin, backoffMs * 2));
 }
 
 function messageOf(error: unknown): string {

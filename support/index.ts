@@ -2,6 +2,7 @@
 // Imports nothing of ours; knows nothing of clusters, logs or stores.
 
 export { AssertionError, assert, unreachable } from './assert.ts';
+export { type BackoffLimits, nextBackoffMs } from './backoff.ts';
 export { type Clock, ManualClock, nextTurn, systemClock } from './clock.ts';
 export {
   armCrashPoint,
