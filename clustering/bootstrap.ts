@@ -7,8 +7,10 @@ import { fitModel, type ModelFitOptions } from './model-fit.ts';
 
 export type BootstrapOptions = Omit<ModelFitOptions, 'initial'>;
 
+export type FirstModel = OnlineStart & PointSpace;
+
 /** Centroids and reference are one: patch 0 of the generation. @throws MEANSTREAM_TOO_FEW_DISTINCT_POINTS */
-export function bootstrapModel(options: BootstrapOptions): OnlineStart & PointSpace {
+export function bootstrapModel(options: BootstrapOptions): FirstModel {
   const { k, dims } = options;
   const fit = fitModel({ nInit: 10, ...options, initial: 'surplus' });
   const { metric, missing, featureMeans, mean, scale, centroids } = fit;

@@ -3,7 +3,8 @@
 
 export { adjustedRand } from './adjusted-rand.ts';
 export { type AssignableModel, Assigner } from './assigner.ts';
-export { type BootstrapOptions, bootstrapModel } from './bootstrap.ts';
+export { type BootstrapOptions, bootstrapModel, type FirstModel } from './bootstrap.ts';
+export { type BootstrapProblem, BootstrapThread } from './bootstrap-thread.ts';
 export {
   ChallengerTrial,
   type Contender,
@@ -147,6 +148,7 @@ export { fitScaler, identityScaler, type Scaler, scalePoints, unscalePoints } fr
 export { countDistinct, type SeedingOptions, seedCentroids } from './seeding.ts';
 export { surplusSeeds } from './shrinking-path.ts';
 export { cosineDistance, normaliseCentroids, normalisePoints } from './spherical.ts';
+export { threadsAvailable } from './thread-team.ts';
 export {
   calinskiHarabasz,
   daviesBouldin,

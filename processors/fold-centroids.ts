@@ -1,6 +1,7 @@
 // The owner of the model. Folds every delta, in the order of the log, into its online model, and publishes the result.
 //
-//   no model      collect samples ──► enough rows, or enough time and k distinct points ──► seed: version x.0.0
+//   no model      collect samples ──► enough rows, or enough time and k distinct points ──► seed: version x.0.0. A fit that takes
+//                 long has a thread of its own; what comes meanwhile waits in the log, so that it learns from the same samples
 //   delta         one decay step each: PATCH counts them, so state and version are functions of the log alone
 //   promote       a candidate takes the place of the state; deltas of the generation before it are left out
 //   rollback      so does what a former champion had learned, as a generation of its own, whose number has to be claimed first:
@@ -11,7 +12,15 @@
 //
 // The whole state is in memory and, cluster by cluster, in the changelogged store; a restart goes on bit for bit.
 
-import type { HalfLife, OnlineModel } from '../clustering/index.ts';
+import {
+  BootstrapThread,
+  bootstrapModel,
+  chooseKernels,
+  type FirstModel,
+  type HalfLife,
+  type OnlineModel,
+  threadsAvailable,
+} from '../clustering/index.ts';
 import {
   type CentroidDelta,
   type ClusterEvent,
@@ -45,9 +54,11 @@ import { afterDecision, aliasOf, refusalOf, versionAsked } from './decided.ts';
 import { FoldState } from './fold-state.ts';
 import { lineageEvents } from './lineage-events.ts';
 import {
+  beginFirst,
+  distinctPoints,
+  firstProblem,
   foldDelta,
   type NamedEvent,
-  seedFirst,
   takeUpCandidate,
   takeUpFormer,
 } from './owner-steps.ts';
@@ -84,6 +95,8 @@ interface Outcome {
 }
 
 const bootstrapCheckMs = 200;
+/** Rows × clusters × features of a first model that is fitted where it stands: half a second. */
+const fitHereMax = 8e6;
 /** A command whose candidate never appears is given up after this many deliveries. */
 const deliveriesMax = 100;
 
@@ -96,6 +109,8 @@ export class FoldCentroids implements Processor<RecordBatch> {
   #deliveries = 0;
   /** Rows at the last attempt to seed that found too few distinct points. */
   #triedRows = -1;
+  /** Of the first model, while it is under way. */
+  #fit: BootstrapThread | undefined;
   /** State to be stored; a model to be published. */
   #changed = false;
   #publishDue = false;
@@ -134,12 +149,19 @@ export class FoldCentroids implements Processor<RecordBatch> {
         if (!this.#decideOnce(value, offset, context)) return;
         continue;
       }
+      this.#seedWhenFull(context);
+      if (this.#fit !== undefined) {
+        context.retryLater(
+          `waiting for the first model to be fitted to ${this.#samples.rows} points`,
+        );
+        return;
+      }
       this.#learn(value, offset, context);
       this.#state.deltaOffset = offset + 1;
       this.#changed = true;
       if (this.#state.decided.pinnedBy === null) this.#publishDue = true;
-      this.#seedWhenFull(context);
     }
+    this.#seedWhenFull(context);
   }
 
   flush(context: ProcessorContext): void {
@@ -151,6 +173,10 @@ export class FoldCentroids implements Processor<RecordBatch> {
     this.#publishDue = false;
     const model = this.#publishable(context);
     if (model !== undefined) publish(model, 'current', context);
+  }
+
+  close(): void {
+    this.#dropFit();
   }
 
   #learn(value: Uint8Array | null, offset: number, context: ProcessorContext): void {
@@ -181,26 +207,60 @@ export class FoldCentroids implements Processor<RecordBatch> {
 
   #seedWhenFull(context: ProcessorContext): void {
     if (this.#state.generation !== undefined) return;
-    if (this.#samples.rows >= this.#options.bootstrapRows) this.#seed(context);
+    if (this.#isFull) this.#seed(context);
+  }
+
+  get #isFull(): boolean {
+    return this.#samples.rows >= this.#options.bootstrapRows;
   }
 
   #seedAfterWaiting(nowMs: number, context: ProcessorContext): void {
     if (this.#samples.rows === 0) return;
     if (this.#firstSampleAtMs < 0) this.#firstSampleAtMs = nowMs;
-    if (nowMs - this.#firstSampleAtMs >= this.#options.bootstrapWaitMs) this.#seed(context);
+    const hasWaited = nowMs - this.#firstSampleAtMs >= this.#options.bootstrapWaitMs;
+    if (hasWaited || this.#isFull) this.#seed(context);
   }
 
+  /** Called again while a fit is under way, and then takes its model. */
   #seed(context: ProcessorContext): void {
+    if (this.#fit !== undefined) {
+      this.#takeFitted(this.#fit, context);
+      return;
+    }
     const { k } = this.#options;
     const { rows } = this.#samples;
     if (rows === this.#triedRows) return;
-    const distinct = seedFirst(this.#state, this.#samples, this.#options);
     this.#triedRows = rows;
+    const problem = firstProblem(this.#samples, this.#options);
+    const distinct = distinctPoints(problem);
     if (distinct < k) {
       const text = `waiting for ${k} distinct points to seed ${k} clusters; ${distinct} so far`;
       context.logger.info({ rows, distinct, k }, text);
-      return;
+    } else if (rows * k * problem.dims <= fitHereMax || !threadsAvailable()) {
+      const { kernels } = chooseKernels();
+      this.#begin(bootstrapModel({ ...problem, kernels }), context);
+    } else {
+      context.logger.info({ rows, k }, `the first model is being fitted to ${rows} points`);
+      this.#fit = new BootstrapThread(problem);
     }
+  }
+
+  #takeFitted(fit: BootstrapThread, context: ProcessorContext): void {
+    const { model } = fit;
+    if (model === undefined) return;
+    this.#dropFit();
+    this.#begin(model, context);
+  }
+
+  #dropFit(): void {
+    void this.#fit?.close();
+    this.#fit = undefined;
+  }
+
+  #begin(first: FirstModel, context: ProcessorContext): void {
+    const { k } = this.#options;
+    const { rows } = this.#samples;
+    beginFirst(this.#state, this.#samples, this.#options, first);
     this.#birth(context, []);
     const timestamp = context.currentSystemTimeMs();
     const reason = `seeded from ${rows} points`;
@@ -379,6 +439,7 @@ export class FoldCentroids implements Processor<RecordBatch> {
     const outgoing = this.#publishable(context);
     if (outgoing !== undefined) publish(outgoing, outgoing.version, context);
     takeUp();
+    this.#dropFit();
     this.#samples.clear();
     this.#birth(context, before);
     const { version, generation } = this.#state;

@@ -1,11 +1,13 @@
 // What the owner of a model does with its state, step by step: pure, so that whoever has the logs can take the same steps again.
 
 import {
+  type BootstrapProblem,
   bootstrapModel,
   chooseKernels,
   completePoints,
   countDistinct,
   distanceBins,
+  type FirstModel,
   type LifecycleEvent,
   type OnlineModel,
 } from '../clustering/index.ts';
@@ -32,24 +34,45 @@ export interface SeedOptions {
 
 /** Version 1.0.0 from samples. @returns how many distinct points there are: nothing is done while there are fewer than k */
 export function seedFirst(state: FoldState, samples: SampleBuffer, options: SeedOptions): number {
-  const { k, seed, scaling, metric, missing } = options;
-  const { values, weights, rows, dims, features } = samples.merged();
-  const points = { values, n: rows, dims, weights, metric, missing };
-  const distinct = countDistinct(completePoints(points), rows, dims, k, weights);
-  if (distinct < k) return distinct;
+  const problem = firstProblem(samples, options);
+  const distinct = distinctPoints(problem);
+  if (distinct < options.k) return distinct;
   const { kernels } = chooseKernels();
-  const start = bootstrapModel({ ...points, k, seed, scaling, kernels });
+  beginFirst(state, samples, options, bootstrapModel({ ...problem, kernels }));
+  return distinct;
+}
+
+/** What is fitted for version 1.0.0: all points of the samples. */
+export function firstProblem(samples: SampleBuffer, options: SeedOptions): BootstrapProblem {
+  const { k, seed, scaling, metric, missing } = options;
+  const { values, weights, rows: n, dims } = samples.merged();
+  return { values, weights, n, dims, k, seed, scaling, metric, missing };
+}
+
+/** Of the points of a fit; at most k are counted. */
+export function distinctPoints(problem: BootstrapProblem): number {
+  const { n, dims, k, weights } = problem;
+  return countDistinct(completePoints(problem), n, dims, k, weights);
+}
+
+/** Version 1.0.0, fitted to these samples. */
+export function beginFirst(
+  state: FoldState,
+  samples: SampleBuffer,
+  { k, seed, missing }: SeedOptions,
+  first: FirstModel,
+): void {
+  const features = samples.samples[0]?.features ?? [];
   const clusterIds = Array.from({ length: k }, (_, j) => `c${j + 1}`);
-  const { featureMeans } = start;
+  const { featureMeans } = first;
   state.begin(
     { name: '1.0', parent: null, origin: 'bootstrap', seed, features, missing, featureMeans },
-    start,
+    first,
     { clusterIds, nextClusterNumber: k + 1, offsets: {} },
     { timestampMs: samples.timestampMs },
   );
   for (const sample of samples.samples) state.passed(sample);
   samples.clear();
-  return distinct;
 }
 
 /** A candidate becomes what the owner goes on from. */
