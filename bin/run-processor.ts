@@ -3,6 +3,7 @@
 
 import type { RuntimeStatus } from '../runtime/index.ts';
 import { Metrics } from '../support/index.ts';
+import { collectLessOften } from './collect-less-often.ts';
 import type { CommandContext } from './command-context.ts';
 import { requireTopics } from './deployment-topics.ts';
 import { measureEventLoopLag } from './event-loop-lag.ts';
@@ -24,6 +25,7 @@ interface Tasks {
 }
 
 export async function runProcessor(context: CommandContext, shutdown: Shutdown): Promise<ExitCode> {
+  collectLessOften();
   const { settings, logger, clock } = context;
   const metrics = new Metrics();
   metrics.collectProcessMetrics();
