@@ -1,7 +1,7 @@
 // The second engine: classic-level, which is LevelDB (not RocksDB). LevelDB does not check what it reads, ends the
 // process over a table that holds no sense, and skips damaged stretches of its log without a word. So:
 //
-//   - every block of every table is checked before LevelDB opens them (level-tables.ts);
+//   - every block of every table is checked before LevelDB opens them (support/level-tables.ts);
 //   - every value is stored behind the CRC32C (4 bytes, little-endian) of its key and value, checked by every read;
 //   - a record beside the checkpoint holds number and digest of all entries, kept up in every batch and compared with
 //     a full scan when the store is opened: an entry or a whole batch that vanished is found there.
@@ -11,7 +11,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { crc32c } from '@node-rs/crc32';
 import { ClassicLevel } from 'classic-level';
-import { assert, TaskCorruptedError } from '../support/index.ts';
+import { assert, damagedTables, TaskCorruptedError } from '../support/index.ts';
 import { engineFault } from './engine-faults.ts';
 import {
   checkpointKey,
@@ -23,7 +23,6 @@ import {
   reservedKey,
   userKey,
 } from './engine-keyspace.ts';
-import { damagedTables } from './level-tables.ts';
 import { keyText } from './memory.ts';
 import type {
   RangeOptions,

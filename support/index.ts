@@ -32,6 +32,7 @@ export {
   TaskCorruptedError,
   TaskMigratedError,
 } from './errors.ts';
+export { damagedTables } from './level-tables.ts';
 export { type Logger, silentLogger } from './logger.ts';
 export { escapeMarkup } from './markup.ts';
 export { Metrics, type MetricValues, mergedMetrics } from './metrics.ts';

@@ -1,6 +1,6 @@
 // kill -9 in the middle of 200,000 points on the embedded log, again and again, and a Ctrl-C: nothing is lost or repeated,
 // and everything learned equals what the oracle computes from the log.
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -90,6 +90,18 @@ describe(`kill -9 in the middle of ${pointsTotal} points (seed ${seed})`, () => 
     expect(stored!.header.online).toEqual(records.header);
     expect(clusterIds.map((id) => stored!.clusters.get(id))).toEqual(records.clusters);
   });
+
+  it('is refused by the next start once a single bit of a table is another, with the remedy', async () => {
+    const log = join(dataDir, 'log');
+    const table = (await readdir(log)).find((name) => name.endsWith('.ldb'))!;
+    const bytes = await readFile(join(log, table));
+    bytes[Math.floor(bytes.length / 2)]! ^= 1;
+    await writeFile(join(log, table), bytes);
+    const dev = devOn(dataDir);
+    expect(await dev.exit()).toBe(1);
+    expect(dev.stderr).toContain(`does not match its checksum (${table})`);
+    expect(dev.stderr).toContain('restore it or delete it');
+  });
 });
 
 interface StoredHeader {
@@ -115,8 +127,8 @@ async function fill(dataDir: string): Promise<void> {
   await broker.close();
 }
 
-async function start(dataDir: string): Promise<{ dev: MeanstreamProcess; url: string }> {
-  const dev = new MeanstreamProcess([
+function devOn(dataDir: string): MeanstreamProcess {
+  return new MeanstreamProcess([
     ...['dev', '--no-demo', '--port', '0', '--data-dir', dataDir],
     ...[
       'batch.rows.max=1024',
@@ -125,6 +137,10 @@ async function start(dataDir: string): Promise<{ dev: MeanstreamProcess; url: st
       'retrain.schedule=never',
     ].flatMap((set) => ['--set', set]),
   ]);
+}
+
+async function start(dataDir: string): Promise<{ dev: MeanstreamProcess; url: string }> {
+  const dev = devOn(dataDir);
   const url = (await dev.waitFor(/dashboard\s+(http:\/\/\S+?)\/?\s/))[1]!;
   return { dev, url };
 }

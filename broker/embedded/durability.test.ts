@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -118,6 +118,39 @@ it('notices records that are gone from the files', async () => {
   const reader = damaged.openReader({ topic: 't', partition: 0 }, 0);
   expect(await codeOf(reader.read({ rowsMax: 10, waitMsMax: 0 }))).toBe('MEANSTREAM_FATAL');
   await damaged.close();
+});
+
+it('hands out no committed offset of which a bit was flipped on disk, nor opens such a folder at all', async () => {
+  const at = { topic: 't', partition: 0 };
+  const offset = 1_234_567;
+  const broker = await opened();
+  await broker.createTopics([{ name: 't', partitions: 1, replicationFactor: 1, configs: {} }]);
+  const writer = await broker.openTransactionalWriter('w');
+  await writer.commit({ appends: [], group, offsets: [{ ...at, offset, metadata: '' }] });
+  await broker.close();
+  await (await opened()).close(); // opening moves LevelDB's log into a table
+  const tables = (await readdir(dataDir)).filter((name) => name.endsWith('.ldb'));
+  let flipped = 0;
+  for (const name of tables) {
+    const whole = await readFile(join(dataDir, name));
+    const place = whole.indexOf(String(offset));
+    if (place < 0) continue;
+    flipped += 1;
+    const damaged = Buffer.from(whole);
+    damaged[place]! ^= 2; // 3,234,567
+    await writeFile(join(dataDir, name), damaged);
+    const refused = new EmbeddedBroker({ dataDir, clock: systemClock, logger: silentLogger });
+    await expect(refused.connect()).rejects.toMatchObject({
+      code: 'MEANSTREAM_FATAL',
+      message: expect.stringContaining(name),
+    });
+    await refused.close();
+    await writeFile(join(dataDir, name), whole);
+  }
+  expect(flipped).toBeGreaterThan(0);
+  const restored = await opened();
+  expect(await restored.committedOffsets(group, [at])).toMatchObject([{ offset }]);
+  await restored.close();
 });
 
 it('refuses a folder that another process holds, and says so', async () => {

@@ -1,13 +1,16 @@
 // The LevelDB under the embedded log, and its one queue of writes. Commits are written in the order they were handed
 // in; those that wait while a write is under way go together into the next one, which LevelDB applies whole or not at
 // all. LevelDB's log is handed to the operating system at once: it survives a kill -9 of the process, and after a
-// power cut its tail may be gone, whole commits at a time.
+// power cut its tail may be gone, whole commits at a time. LevelDB reads its tables without checking them, so their checksums
+// are compared before it opens them: batches have one of their own, but an offset with a flipped digit is an offset.
 
 import { mkdir } from 'node:fs/promises';
 import { ClassicLevel } from 'classic-level';
 import {
   CommitOutcomeUnknownError,
   DependencyDownError,
+  damagedTables,
+  FatalError,
   type Logger,
   RetriableError,
 } from '../../support/index.ts';
@@ -47,7 +50,8 @@ const levelOptions = {
 export class LogDatabase {
   readonly #dir: string;
   readonly #logger: Logger;
-  readonly #level: ClassicLevel<string, Uint8Array>;
+  /** Made by `open`: it begins to open its files as soon as it is there. */
+  #level!: ClassicLevel<string, Uint8Array>;
   #pending: PendingWrite[] = [];
   #pendingBytes = 0;
   #writing = false;
@@ -57,15 +61,16 @@ export class LogDatabase {
   constructor(dir: string, logger: Logger) {
     this.#dir = dir;
     this.#logger = logger;
-    this.#level = new ClassicLevel(dir, levelOptions);
   }
 
   async open(): Promise<void> {
     try {
       await mkdir(this.#dir, { recursive: true });
+      await this.#requireSoundTables();
+      this.#level = new ClassicLevel(this.#dir, levelOptions);
       await this.#level.open();
     } catch (error) {
-      throw this.#cannotOpen(error);
+      throw error instanceof FatalError ? error : this.#cannotOpen(error);
     }
   }
 
@@ -133,7 +138,16 @@ export class LogDatabase {
 
   async close(): Promise<void> {
     await this.#written;
-    await this.#level.close();
+    await this.#level?.close();
+  }
+
+  async #requireSoundTables(): Promise<void> {
+    const damaged = await damagedTables(this.#dir);
+    if (damaged.length === 0) return;
+    throw new FatalError(
+      `The embedded log in ${this.#dir} has tables with a block that does not match its checksum (${damaged.join(', ')}); the data folder is damaged: restore it or delete it.`,
+      { dir: this.#dir, damaged },
+    );
   }
 
   async #drain(): Promise<void> {

@@ -1,6 +1,6 @@
 // LevelDB does not check the blocks of its tables when it reads them, and classic-level cannot ask it to: a damaged
 // block that holds no sense ends the process (an assertion in native code), at every start anew. So every block's
-// checksum is compared before LevelDB opens the folder.
+// checksum is compared before LevelDB opens the folder, of a state store or of the embedded log.
 //
 // Source: LevelDB's doc/table_format.md. A table is data blocks, a filter, a metaindex, an index and a footer; each
 // block is followed by its type (0 plain, 1 snappy) and the masked CRC32C of both.

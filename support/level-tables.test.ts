@@ -2,8 +2,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { silentLogger } from '../support/index.ts';
-import { LevelStore } from './level.ts';
+import { LevelStore } from '../state-stores/level.ts';
+import { silentLogger } from './index.ts';
 import { damagedTables, isSoundTable } from './level-tables.ts';
 
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
