@@ -117,6 +117,14 @@ export class StreamRuntime {
       ...tasks
         .filter((task) => task.state !== 'RUNNING')
         .map((task) => `Task ${task.taskId} is ${task.state}. ${notRunning(task)}`.trim()),
+      // Without them a task that is closed and opened over a fault that lasts would be ready in turns.
+      ...[...this.#runners.values()]
+        .filter((runner) => runner.isInArrears)
+        .map((runner) => runner.status())
+        .map(
+          ({ taskId, reason }) =>
+            `Task ${taskId} commits nothing since it was interrupted. ${reason}`,
+        ),
       ...tasks.map((task) => task.stuck).filter((stuck) => stuck !== null),
       ...[...this.#migrated].map((taskId) => `Task ${taskId} has another owner.`),
     ];

@@ -104,6 +104,14 @@ export class TaskRunner implements WatchedTask {
     };
   }
 
+  /** It runs again after an interruption, and what it took in before that is not committed yet. */
+  get isInArrears(): boolean {
+    const task = this.#task;
+    if (this.#reason === null || task.state !== 'RUNNING' || task.waiting !== null) return false;
+    const committed = task.committed();
+    return task.positions().some((at) => at.end > (committed[inputName(at)] ?? at.end));
+  }
+
   status(): Omit<TaskStatus, 'stuck'> {
     return {
       taskId: this.taskId,

@@ -1,0 +1,111 @@
+// Whether a runtime says that it is ready while its commits fail.
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Processor } from '../processors/index.ts';
+import { type RecordBatch, RecordBatchBuilder } from '../schemas/index.ts';
+import { RetriableError, systemClock } from '../support/index.ts';
+import { Topology } from '../topology/index.ts';
+import { StreamRuntime } from './stream-runtime.ts';
+import { MemoryBroker } from './testing/memory-broker.ts';
+
+const fault = new RetriableError('nobody takes dead letters');
+let broker: MemoryBroker;
+let stateDir: string;
+let runtime: StreamRuntime;
+/** Of the task, as seen while its commits failed. */
+let states: Set<string>;
+
+const copy: Processor<RecordBatch> = {
+  process: (batch, context) => {
+    for (let row = 0; row < batch.n; row++) context.output('copies').append(0, null, null);
+  },
+};
+
+beforeEach(async () => {
+  broker = new MemoryBroker(systemClock);
+  stateDir = await mkdtemp(join(tmpdir(), 'meanstream-readiness-'));
+  states = new Set();
+  const spec = { partitions: 1, replicationFactor: 1, configs: {} };
+  await broker.createTopics([
+    { name: 'lines', ...spec },
+    { name: 'copies', ...spec },
+  ]);
+  const open = broker.openTransactionalWriter.bind(broker);
+  broker.openTransactionalWriter = async (id) => {
+    const writer = await open(id);
+    return {
+      ...writer,
+      commit: async (transaction) => {
+        await systemClock.sleep(30); // as long as a log without an answer is waited for
+        return writer.commit(transaction);
+      },
+    };
+  };
+  const topology = new Topology()
+    .source('lines', { topic: 'lines' })
+    .processor('copy', { from: ['lines'], create: () => copy })
+    .sink('copies', { from: ['copy'], topic: 'copies' });
+  runtime = new StreamRuntime({
+    ...{ topology, broker, stateDir, commitIntervalMs: 1, clock: systemClock },
+    ...{ applicationId: 'app', instanceId: 'one', storeEngine: 'memory' },
+  });
+  await runtime.start();
+  await until(() => runtime.status().ready);
+});
+
+afterEach(async () => {
+  await runtime.stop();
+  await rm(stateDir, { recursive: true, force: true });
+});
+
+function send(): void {
+  const records = new RecordBatchBuilder();
+  records.append(0, null, new TextEncoder().encode('line'));
+  broker.append([{ topic: 'lines', partition: 0, records }]);
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  for (let tries = 0; !holds(); tries++) {
+    expect(tries).toBeLessThan(2_000);
+    await systemClock.sleep(5);
+  }
+}
+
+test('a task that is opened again and again over a commit that fails is not ready, whether it runs just now or not', async () => {
+  let failures = 0;
+  broker.faults.commit = () => {
+    failures += 1;
+    throw fault;
+  };
+  send();
+  await until(() => failures === 1 && !runtime.status().ready);
+  await until(() => {
+    const { ready, reasons, tasks } = runtime.status();
+    expect({ ready, reasons }).toEqual({
+      ready: false,
+      reasons: [expect.stringContaining(fault.message)],
+    });
+    states.add(tasks[0]!.state);
+    return failures === 4;
+  });
+  expect(states).toContain('RUNNING');
+  delete broker.faults.commit;
+  await until(() => runtime.status().ready);
+  expect((await broker.listOffsets('copies'))[0]!.end).toBe(1);
+});
+
+test('a task that was interrupted and has nothing to take in is ready', async () => {
+  broker.faults.commit = (_, apply) => {
+    apply();
+    delete broker.faults.commit;
+    throw fault;
+  };
+  send();
+  await until(() => runtime.status().tasks[0]!.reason !== null);
+  await until(() => runtime.status().ready);
+  expect((await broker.listOffsets('copies'))[0]!.end).toBe(1);
+  expect(runtime.status().tasks[0]!.reason).toBe(fault.message);
+});
