@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { AnswerMemory, largeBytesMin } from './answer-memory.ts';
@@ -25,11 +28,12 @@ function recordingSocket(answers: AnswersBeside) {
     } as never;
   });
   const read = (bytes: Buffer) => {
-    const { buffer, callback } = onread!;
-    for (let at = 0; at < bytes.length; at += buffer.length) {
-      const piece = bytes.subarray(at, at + buffer.length);
-      piece.copy(buffer);
-      callback(piece.length);
+    for (let at = 0; at < bytes.length; ) {
+      const into = onread!.buffer();
+      const piece = bytes.subarray(at, at + into.length);
+      piece.copy(into);
+      onread!.callback(piece.length, into);
+      at += piece.length;
     }
   };
   return { data, faults, read };
@@ -85,6 +89,52 @@ it('uses memory again once it was released, and never before', () => {
   const third = answerOf(3);
   expect(third.bytes.buffer).toBe(first.bytes.buffer);
   expect(second.bytes.equals(bodyOfSize(200_000, 2))).toBe(true);
+});
+
+/** With a key that both know, TLS needs no certificates. */
+const psk = Buffer.alloc(16, 7);
+const sharedKey = { ciphers: 'PSK', maxVersion: 'TLSv1.2' as const };
+
+it.each([
+  {
+    over: 'TCP',
+    server: () => createServer(),
+    open: (to: object) => connect(to as { port: number }),
+  },
+  {
+    over: 'TLS',
+    server: (): Server => createTlsServer({ ...sharedKey, pskCallback: () => psk }),
+    open: (to: object): Socket =>
+      connectTls({
+        ...{ ...to, ...sharedKey, checkServerIdentity: () => undefined },
+        pskCallback: () => ({ psk, identity: 'test' }),
+      }),
+  },
+])('reads large and small answers in turns over $over', async ({ over, server, open }) => {
+  const sizes = [3_000_000, 10, 200_000, 70_000, 0, 9_000_000, 66_000, 500];
+  const bodies = sizes.map((bytes, i) => bodyOfSize(bytes, i));
+  const listening = server().listen(0, '127.0.0.1');
+  listening.on(over === 'TLS' ? 'secureConnection' : 'connection', (peer: Socket) => {
+    for (const [i, body] of bodies.entries()) peer.write(framed(i, body));
+  });
+  await once(listening, 'listening');
+  const { port } = listening.address() as AddressInfo;
+  const answers = new AnswersBeside(new AnswerMemory());
+  const socket = answers.socket((onread) => open({ host: '127.0.0.1', port, onread }));
+  const read: Buffer[] = [];
+  await new Promise<void>((resolve, reject) => {
+    socket.on('error', reject);
+    socket.on('data', (frame: Buffer) => {
+      expect(frame.readInt32BE(4)).toBe(read.length);
+      const { bytes, release } = answers.bodyOf(frame.subarray(8));
+      read.push(Buffer.from(bytes));
+      release();
+      if (read.length === bodies.length) resolve();
+    });
+  });
+  for (const [i, body] of bodies.entries()) expect(read[i]!.equals(body)).toBe(true);
+  socket.destroy();
+  listening.close();
 });
 
 it('ends the connection to what is no Kafka', () => {

@@ -1,6 +1,6 @@
 // Large answers are read beside kafkajs, which gathers them in pieces of 64 KB and copies these together, each time into new
-// memory. Our sockets read into one buffer for ever; what is large is put together in memory that is used again, and kafkajs
-// gets a stand-in of eight bytes in its place. What is small it gets whole, one answer at a time.
+// memory. Our sockets read into one buffer for ever, and from the second piece of a large answer on straight into memory that is
+// used again; kafkajs gets a stand-in of eight bytes in its place. What is small it gets whole, one answer at a time.
 //
 //   on the wire    length (4) correlation id (4) body (length − 4)
 //   to kafkajs     12         correlation id     mark (4) number (4)
@@ -24,10 +24,10 @@ export interface Answer {
   readonly release: () => void;
 }
 
-/** For `net.connect` and `tls.connect`: read into this buffer, and tell. */
+/** For `net.connect` and `tls.connect`: where to read to next, and what was read. */
 export interface OnRead {
-  readonly buffer: Buffer;
-  readonly callback: (bytes: number) => boolean;
+  readonly buffer: () => Buffer;
+  readonly callback: (bytes: number, into: Uint8Array) => boolean;
 }
 
 /** The answers of one connection, whatever sockets it has one after the other. */
@@ -49,9 +49,10 @@ export class AnswersBeside {
     });
     const buffer = Buffer.allocUnsafeSlow(readBytes);
     const socket: S = open({
-      buffer,
-      callback: (bytes) => {
-        const fault = stream.take(buffer.subarray(0, bytes));
+      buffer: () => stream.rest ?? buffer,
+      callback: (bytes, into) => {
+        const isOwn = into === buffer;
+        const fault = isOwn ? stream.take(buffer.subarray(0, bytes)) : stream.filled(bytes);
         if (fault !== undefined) socket.destroy(new Error(fault));
         return true;
       },
@@ -104,6 +105,17 @@ class AnswerStream {
   constructor(memory: AnswerMemory, takers: Takers) {
     this.#memory = memory;
     this.#takers = takers;
+  }
+
+  /** What is missing of a large answer under way, for the socket to read into. */
+  get rest(): Buffer | undefined {
+    return this.#isLarge ? this.#target?.subarray(this.#filled, this.#wanted) : undefined;
+  }
+
+  /** The socket has read so many bytes into `rest`. */
+  filled(bytes: number): undefined {
+    this.#filled += bytes;
+    if (this.#filled === this.#wanted) this.#finish(this.#target!);
   }
 
   /** @returns why it cannot go on, if so. */
