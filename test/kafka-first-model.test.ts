@@ -6,8 +6,8 @@ import { type DeployedProcessor, KafkaDeployment } from './support/kafka-deploym
 import { eventually } from './support/meanstream-process.ts';
 import { Mixture } from './support/mixture.ts';
 
-const sessionTimeoutMs = 3_000;
-const k = 384;
+const sessionTimeoutMs = 5_000;
+const k = 512;
 const dims = 128;
 const n = 6_000;
 /** It is reached in the middle of a batch. */
