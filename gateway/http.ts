@@ -12,6 +12,7 @@ export interface GatewayRequest {
   readonly contentType: string;
   readonly ifNoneMatch: string;
   readonly ifMatch: string;
+  /** The route's until it has answered: copy what must outlive that. */
   readonly body: Uint8Array;
 }
 

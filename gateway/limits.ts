@@ -6,10 +6,10 @@ export interface GatewayLimits {
   readonly jsonDepthMax: number;
   readonly pointsPerRequestMax: number;
   readonly dimsMax: number;
-  /** Requests that have no answer yet. */
+  /** Requests of one route that have no answer yet. */
   readonly requestsInFlightMax: number;
-  /** Points taken from clients and not yet acknowledged by the log. */
-  readonly unacknowledgedBytesMax: number;
+  /** Their bodies, as far as they are here. */
+  readonly bodyBytesHeldMax: number;
   readonly webSocketsMax: number;
   /** Open WebSockets from one address; loopback is exempt, for who reaches it owns the machine. */
   readonly webSocketsPerAddressMax: number;
@@ -34,7 +34,7 @@ export const defaultLimits: GatewayLimits = {
   pointsPerRequestMax: 1_000,
   dimsMax: 4_096,
   requestsInFlightMax: 2_000,
-  unacknowledgedBytesMax: 67_108_864,
+  bodyBytesHeldMax: 8_388_608,
   webSocketsMax: 10_000,
   webSocketsPerAddressMax: 50,
   webSocketMessageBytesMax: 65_536,

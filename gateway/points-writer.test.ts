@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { type Append, type AppendedAt, type Broker, partitionOfKey } from '../broker/index.ts';
 import { MemoryBroker } from '../runtime/testing/memory-broker.ts';
-import { topics } from '../schemas/index.ts';
+import { recordValue, topics } from '../schemas/index.ts';
 import {
   CommitOutcomeUnknownError,
   ManualClock,
@@ -32,6 +32,7 @@ async function setUp(partitions = 3) {
   const gate: { open: (error?: Error) => void; fail?: (appends: readonly Append[]) => void } = {
     open: () => {},
   };
+  const split: { at?: number } = {};
   const broker: Broker = Object.assign(Object.create(memory) as Broker, {
     listOffsets: (topic: string) => memory.listOffsets(topic),
     openWriter: async () => ({
@@ -41,14 +42,17 @@ async function setUp(partitions = 3) {
           gate.open = (error) => (error === undefined ? resolve() : reject(error));
         });
         gate.fail?.(appends);
-        return memory.append(appends);
+        const appended = await memory.append(appends);
+        const { at: row } = split;
+        if (row === undefined) return appended;
+        return appended.map((at) => ({ ...at, splits: [{ row, baseOffset: 100 + row }] }));
       },
       close: async () => {},
     }),
   });
-  const writer = new PointsWriter({ broker, unacknowledgedBytesMax: 100 });
+  const writer = new PointsWriter(broker);
   await writer.start();
-  return { writer, calls, gate };
+  return { writer, calls, gate, split, memory };
 }
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -95,18 +99,6 @@ test.each([
   expect(await written).toMatchObject({ status, code });
 });
 
-test('more than may wait is refused, and there is room again afterwards', async () => {
-  const { writer, gate } = await setUp();
-  const first = writer.write([point('x'.repeat(99))]);
-  expect(() => writer.write([point('xx')])).toThrow('wait for the log');
-  const last = writer.write([point('x')]);
-  gate.open();
-  await first;
-  await turn();
-  gate.open();
-  await last;
-});
-
 test('a request nobody can store fails alone', async () => {
   const { writer, gate } = await setUp(1);
   gate.fail = (appends) => {
@@ -121,5 +113,41 @@ test('a request nobody can store fails alone', async () => {
   await busy;
   expect(await good).toEqual([{ partition: 0, offset: '1' }]);
   expect(await bad).toMatchObject({ status: 413 });
+  clearInterval(letThrough);
+});
+
+test('each point gets its own offset where records of others came between the parts of an append', async () => {
+  const { writer, split, gate } = await setUp(1);
+  split.at = 2;
+  const written = writer.write([point('a'), point('b'), point('c'), point('d')]);
+  gate.open();
+  const offsets = (await written).map(({ offset }) => offset);
+  expect(offsets).toEqual(['0', '1', '102', '103']);
+});
+
+test('what is written later is nothing of what was written before in the same memory', async () => {
+  const { writer, gate, memory } = await setUp(1);
+  for (const value of ['first, and long', 'then', '3rd']) {
+    const written = writer.write([point(value)]);
+    await turn();
+    gate.open();
+    await written;
+  }
+  const reader = memory.openReader({ topic: topics.points, partition: 0 }, 0);
+  const batch = await reader.read({ rowsMax: 10, waitMsMax: 0 });
+  const values = Array.from({ length: batch.n }, (_, row) =>
+    new TextDecoder().decode(recordValue(batch, row)!),
+  );
+  expect(values).toEqual(['first, and long', 'then', '3rd']);
+});
+
+test('a point that comes as the last append ends is written too', async () => {
+  const { writer, gate } = await setUp(1);
+  const letThrough = setInterval(() => gate.open(), 1);
+  for (let ticks = 0; ticks < 10; ticks += 1) {
+    await writer.write([point('before')]);
+    for (let tick = 0; tick < ticks; tick += 1) await null;
+    await writer.write([point('after')]);
+  }
   clearInterval(letThrough);
 });

@@ -1,12 +1,17 @@
 // Points on their way into the log. Requests that arrive while an append is under way wait and go together with the
-// next one; each gets its own offsets, once they are acknowledged. What waits is bounded: above it a client is told to
-// slow down.
+// next one; each gets its own offsets, once they are acknowledged. How much waits is bounded at the door (route-load.ts).
 
-import type { Append, Broker, Writer } from '../broker/index.ts';
+import type { Append, AppendedAt, Broker, Writer } from '../broker/index.ts';
 import { partitionOfKey } from '../broker/index.ts';
-import { RecordBatchBuilder, type RecordHeader, topics } from '../schemas/index.ts';
+import {
+  RecordBatchBuilder,
+  type RecordHeader,
+  recordHeaders,
+  recordKey,
+  recordValue,
+  topics,
+} from '../schemas/index.ts';
 import { RecordTooLargeError } from '../support/index.ts';
-import { ProblemError } from './problem.ts';
 
 /** A point as it goes into the log. */
 export interface PointRecord {
@@ -23,38 +28,43 @@ export interface PointPlace {
   readonly offset: string;
 }
 
-interface Waiting {
-  readonly records: readonly PointRecord[];
+/** A request: the partition and the row in it of each of its points. */
+interface Request {
   readonly partitions: readonly number[];
-  readonly bytes: number;
+  readonly rows: readonly number[];
   readonly resolve: (places: PointPlace[]) => void;
   readonly reject: (error: unknown) => void;
 }
 
-export interface PointsWriterOptions {
-  readonly broker: Broker;
-  readonly unacknowledgedBytesMax: number;
+type Builders = Map<number, RecordBatchBuilder>;
+
+/** Requests that go into the log together. Their records are copied in at once, so nothing else of a request is held. */
+interface Bundle {
+  readonly builders: Builders;
+  readonly requests: Request[];
+  rows: number;
 }
 
 const rowsPerAppendMax = 10_000;
+/** Memory of bundles that were written, for the next: one is on its way while another is filled. */
+const spareMax = 2;
 
 export class PointsWriter {
-  readonly #options: PointsWriterOptions;
+  readonly #broker: Broker;
   #writer: Writer | undefined;
   #partitions = 0;
   #turn = 0;
-  #waiting: Waiting[] = [];
-  #bytes = 0;
+  readonly #waiting: Bundle[] = [];
+  readonly #spare: Builders[] = [];
   #running: Promise<void> | undefined;
 
-  constructor(options: PointsWriterOptions) {
-    this.#options = options;
+  constructor(broker: Broker) {
+    this.#broker = broker;
   }
 
   async start(): Promise<void> {
-    const { broker } = this.#options;
-    this.#partitions = (await broker.listOffsets(topics.points)).length;
-    this.#writer = await broker.openWriter();
+    this.#partitions = (await this.#broker.listOffsets(topics.points)).length;
+    this.#writer = await this.#broker.openWriter();
   }
 
   /**
@@ -62,28 +72,20 @@ export class PointsWriter {
    * @returns their places in the order given, once the log has them.
    */
   write(records: readonly PointRecord[]): Promise<PointPlace[]> {
-    const bytes = records.reduce(
-      (sum, { key, value }) => sum + (key?.length ?? 0) + value.length,
-      0,
-    );
-    const bytesMax = this.#options.unacknowledgedBytesMax;
-    if (this.#bytes > 0 && this.#bytes + bytes > bytesMax) {
-      throw new ProblemError(
-        'too-many-requests',
-        `${this.#bytes} bytes of points wait for the log, ${bytesMax} is the most; send more slowly.`,
-        { headers: { 'retry-after': '1' } },
-      );
-    }
     const keyless = this.#turn++ % this.#partitions;
     const partitions = records.map(({ key }) =>
       key === null ? keyless : partitionOfKey(key, this.#partitions),
     );
-    this.#bytes += bytes;
+    const bundle = this.#bundleFor(records.length);
+    const rows = records.map(({ timestampMs, key, value, headers }, i) => {
+      const builder = builderOf(bundle, partitions[i]!);
+      builder.append(timestampMs, key, value, headers);
+      return builder.n - 1;
+    });
+    bundle.rows += records.length;
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ records, partitions, bytes, resolve, reject });
-      this.#running ??= this.#run().finally(() => {
-        this.#running = undefined;
-      });
+      bundle.requests.push({ partitions, rows, resolve, reject });
+      this.#running ??= this.#run();
     });
   }
 
@@ -93,66 +95,70 @@ export class PointsWriter {
     await this.#writer?.close();
   }
 
-  async #run(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const together = this.#take();
-      try {
-        await this.#append(together);
-      } catch (error) {
-        if (error instanceof RecordTooLargeError && together.length > 1)
-          await this.#oneByOne(together);
-        else for (const { reject } of together) reject(error);
-      }
-      for (const { bytes } of together) this.#bytes -= bytes;
-    }
+  /** The last that waits, or a new one. */
+  #bundleFor(rows: number): Bundle {
+    const last = this.#waiting.at(-1);
+    if (last !== undefined && last.rows + rows <= rowsPerAppendMax) return last;
+    const bundle = { builders: this.#spare.pop() ?? new Map(), requests: [], rows: 0 };
+    this.#waiting.push(bundle);
+    return bundle;
   }
 
-  #take(): Waiting[] {
-    let rows = 0;
-    let count = 0;
-    for (const { records } of this.#waiting) {
-      rows += records.length;
-      if (count > 0 && rows > rowsPerAppendMax) break;
-      count += 1;
+  async #run(): Promise<void> {
+    for (let bundle = this.#waiting.shift(); bundle !== undefined; bundle = this.#waiting.shift()) {
+      try {
+        await this.#append(bundle);
+      } catch (error) {
+        if (error instanceof RecordTooLargeError && bundle.requests.length > 1)
+          await this.#oneByOne(bundle);
+        else for (const { reject } of bundle.requests) reject(error);
+      }
+      this.#keep(bundle);
     }
-    return this.#waiting.splice(0, count);
+    // At once, and not when the promise is heard of: whatever is written in between would wait for ever.
+    this.#running = undefined;
+  }
+
+  #keep({ builders }: Bundle): void {
+    if (this.#spare.length === spareMax) return;
+    for (const builder of builders.values()) builder.clear();
+    this.#spare.push(builders);
   }
 
   /** A record nobody can store fails its own request only. */
-  async #oneByOne(together: readonly Waiting[]): Promise<void> {
-    for (const waiting of together) {
+  async #oneByOne({ builders, requests }: Bundle): Promise<void> {
+    for (const request of requests) {
       try {
-        await this.#append([waiting]);
+        await this.#append(bundleOf(request, builders));
       } catch (error) {
-        waiting.reject(error);
+        request.reject(error);
       }
     }
   }
 
-  async #append(together: readonly Waiting[]): Promise<void> {
-    const builders = new Map<number, RecordBatchBuilder>();
-    const rows = together.map(({ records, partitions }) =>
-      records.map((record, i) => appendTo(builderOf(builders, partitions[i]!), record)),
-    );
-    const appends: Append[] = [...builders].map(([partition, records]) => ({
-      topic: topics.points,
-      partition,
-      records,
-    }));
+  async #append({ builders, requests }: Bundle): Promise<void> {
+    const appends: Append[] = [...builders]
+      .filter(([, { n }]) => n > 0)
+      .map(([partition, records]) => ({ topic: topics.points, partition, records }));
     const appended = await this.#writer!.append(appends);
-    const bases = new Map(appended.map(({ partition, baseOffset }) => [partition, baseOffset]));
-    for (const [w, { partitions, resolve }] of together.entries()) {
+    const places = new Map(appended.map((at) => [at.partition, at]));
+    for (const { partitions, rows, resolve } of requests) {
       resolve(
         partitions.map((partition, i) => ({
           partition,
-          offset: String(bases.get(partition)! + rows[w]![i]!),
+          offset: String(offsetOf(places.get(partition)!, rows[i]!)),
         })),
       );
     }
   }
 }
 
-function builderOf(builders: Map<number, RecordBatchBuilder>, partition: number) {
+function offsetOf({ baseOffset, splits = [] }: AppendedAt, row: number): number {
+  const split = splits.findLast((it) => it.row <= row);
+  return split === undefined ? baseOffset + row : split.baseOffset + row - split.row;
+}
+
+function builderOf({ builders }: Bundle, partition: number): RecordBatchBuilder {
   let builder = builders.get(partition);
   if (builder === undefined) {
     builder = new RecordBatchBuilder();
@@ -161,8 +167,17 @@ function builderOf(builders: Map<number, RecordBatchBuilder>, partition: number)
   return builder;
 }
 
-/** @returns the row. */
-function appendTo(builder: RecordBatchBuilder, record: PointRecord): number {
-  builder.append(record.timestampMs, record.key, record.value, record.headers);
-  return builder.n - 1;
+/** Its records alone, out of those of all. */
+function bundleOf(request: Request, from: Builders): Bundle {
+  const alone: Bundle = { builders: new Map(), requests: [], rows: request.rows.length };
+  const rows = request.rows.map((row, i) => {
+    const partition = request.partitions[i]!;
+    const source = from.get(partition)!;
+    const builder = builderOf(alone, partition);
+    const [key, value] = [recordKey(source, row), recordValue(source, row)];
+    builder.append(source.timestamps[row]!, key, value, recordHeaders(source, row));
+    return builder.n - 1;
+  });
+  alone.requests.push({ ...request, rows });
+  return alone;
 }

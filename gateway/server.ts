@@ -28,6 +28,7 @@ import { observationRoutes } from './routes/observations.ts';
 import { pointsRoute } from './routes/points.ts';
 import { retrainRoutes } from './routes/retrains.ts';
 import { serveHttp } from './transport.ts';
+import { Turns } from './turns.ts';
 import type { RecentPairsOptions } from './views/recent-pairs.ts';
 import { type Status, statusOf } from './views/status-view.ts';
 import { Views } from './views/views.ts';
@@ -118,10 +119,7 @@ export class Gateway {
       kernels: this.#kernels,
       decode: pointVisitor(options.points, () => this.#shape()),
     });
-    this.#writer = new PointsWriter({
-      broker,
-      unacknowledgedBytesMax: this.#limits.unacknowledgedBytesMax,
-    });
+    this.#writer = new PointsWriter(broker);
     this.#commands = new ModelCommands({
       ...{ broker, clock, registry: this.#views.models.registry },
       waitMsMax: this.#limits.decisionWaitMsMax,
@@ -206,7 +204,10 @@ export class Gateway {
     };
     const endpoints = liveEndpoints({ views: this.#views, limits, status: this.#status });
     const router = new Router([
-      pointsRoute({ input, writer: this.#writer, defaultFormat: points.format, clock }),
+      pointsRoute({
+        ...{ input, writer: this.#writer, defaultFormat: points.format, clock },
+        turns: new Turns(clock),
+      }),
       assignRoute({
         input,
         currentModel: () => models.current(),

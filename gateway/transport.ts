@@ -1,5 +1,6 @@
 // The socket side of HTTP: copies a request out of uWebSockets.js (its objects die when the handler returns), gathers
-// the body up to the limit, runs the route and answers once, corked, unless the client has gone.
+// the body up to the limit, runs the route and answers once, corked, unless the client has gone. What a route holds is bounded
+// (route-load.ts): above it requests are refused as soon as their head is there.
 //
 // uWebSockets.js refuses header blocks above 4,096 bytes by itself; whoever needs more sets UWS_HTTP_MAX_HEADERS_SIZE
 // in the environment of the process, for it is read when the library is loaded.
@@ -7,9 +8,11 @@
 import type { HttpRequest, HttpResponse, TemplatedApp } from 'uWebSockets.js';
 import { STATUS_CODES } from 'node:http';
 import type { Clock, Logger, Metrics } from '../support/index.ts';
-import type { GatewayRequest, GatewayResponse } from './http.ts';
+import { BodyMemory } from './body-memory.ts';
+import type { GatewayRequest, GatewayResponse, Route } from './http.ts';
 import type { GatewayLimits } from './limits.ts';
 import { ProblemError, problemOf, problemResponse } from './problem.ts';
+import { RouteLoad } from './route-load.ts';
 import type { Match, Router } from './router.ts';
 
 export interface TransportOptions {
@@ -28,6 +31,12 @@ interface Exchange {
   readonly startedMs: number;
   route: string;
   open: boolean;
+  /** Of its route, once that has let it in. */
+  load: RouteLoad | undefined;
+  /** Of its body, as far as it is here. */
+  bytes: number;
+  /** What its body lies in. */
+  memory: Uint8Array | undefined;
 }
 
 const everyAnswer: readonly (readonly [string, string])[] = [
@@ -38,25 +47,31 @@ const everyAnswer: readonly (readonly [string, string])[] = [
 /** Serves every HTTP request of `app` that is not an upgrade. */
 export function serveHttp(app: TemplatedApp, options: TransportOptions): void {
   const { router, limits, clock, logger, metrics } = options;
-  let inFlight = 0;
+  const memory = new BodyMemory(limits.bodyBytesHeldMax);
+  const loads = new Map<Route, RouteLoad>();
+  const loadOf = (route: Route) => {
+    const load = loads.get(route) ?? new RouteLoad(limits);
+    loads.set(route, load);
+    return load;
+  };
 
   app.any('/*', (response, request) => {
     const exchange: Exchange = {
       method: request.getMethod().toUpperCase(),
       path: request.getUrl(),
       startedMs: clock.monotonicMs(),
-      route: 'none',
-      open: true,
+      ...{ route: 'none', open: true, load: undefined, bytes: 0, memory: undefined },
     };
-    inFlight += 1;
     const close = () => {
-      if (exchange.open) inFlight -= 1;
+      if (exchange.open) exchange.load?.leave(exchange.bytes);
       exchange.open = false;
     };
     response.onAborted(close);
     const answer = (value: GatewayResponse, closeConnection = false) => {
       if (!exchange.open) return;
       close();
+      // Only now: after a client has gone its route may still be reading.
+      if (exchange.memory !== undefined) memory.give(exchange.memory);
       send(response, exchange.method, value, closeConnection);
       observe(metrics, clock, exchange, value.status);
     };
@@ -65,23 +80,39 @@ export function serveHttp(app: TemplatedApp, options: TransportOptions): void {
       if (problem.status >= 500) logFailure(logger, exchange, problem);
       answer(problemResponse(problem, exchange.path), closeConnection);
     };
+    const length = hasBody(exchange) ? lengthOf(request) : 0;
+    // A body whose end is known and near is read and thrown away: whoever is still sending would not hear an answer on a
+    // connection that is closed meanwhile.
+    const isDrained = length !== undefined && length <= limits.bodyBytesMax;
     try {
       const match = router.match(exchange.method, exchange.path);
       exchange.route = match.route.path;
-      if (inFlight > limits.requestsInFlightMax) throw tooMany(inFlight);
+      if (!isDrained && length !== undefined) throw tooLarge(limits);
+      const load = loadOf(match.route);
+      load.enter(length ?? 0);
+      exchange.load = load;
       const copy = copied(request, exchange, match);
       if (!hasBody(exchange)) return void run(match, copy, answer, fail);
-      checkLength(request, limits);
-      readBody(
-        response,
-        limits.bodyBytesMax,
-        (body) => run(match, { ...copy, body }, answer, fail),
-        () => fail(tooLarge(limits), true),
-      );
+      readBody(response, {
+        memory,
+        accept: (bytes) => accept(exchange, bytes, limits),
+        done: (whole, bytes) => {
+          exchange.memory = whole;
+          run(match, { ...copy, body: whole.subarray(0, bytes) }, answer, fail);
+        },
+        fail: (error) => fail(error, !isDrained),
+      });
     } catch (error) {
-      fail(error, hasBody(exchange));
+      fail(error, !isDrained);
     }
   });
+}
+
+/** So many bytes of a body have come. @throws ProblemError when they are too many, for it or for its route. */
+function accept(exchange: Exchange, bytes: number, limits: GatewayLimits): void {
+  if (bytes > limits.bodyBytesMax) throw tooLarge(limits);
+  exchange.load!.hold(bytes - exchange.bytes);
+  exchange.bytes = bytes;
 }
 
 function run(
@@ -119,30 +150,45 @@ function copied(request: HttpRequest, exchange: Exchange, { params }: Match): Ga
   };
 }
 
-function checkLength(request: HttpRequest, limits: GatewayLimits): void {
-  if (Number(request.getHeader('content-length') || 0) > limits.bodyBytesMax)
-    throw tooLarge(limits);
+/** Undefined when the request does not say it. */
+function lengthOf(request: HttpRequest): number | undefined {
+  const text = request.getHeader('content-length');
+  return text === '' ? undefined : Number(text);
 }
 
-function readBody(
-  response: HttpResponse,
-  bytesMax: number,
-  done: (body: Uint8Array) => void,
-  overflow: () => void,
-): void {
-  const chunks: Uint8Array[] = [];
+interface BodyReading {
+  readonly memory: BodyMemory;
+  /** So many bytes have come. @throws ProblemError when that is too much. */
+  readonly accept: (bytes: number) => void;
+  /** Takes the memory over in which the body's bytes lie in front. */
+  readonly done: (whole: Uint8Array, bytes: number) => void;
+  readonly fail: (error: unknown) => void;
+}
+
+function readBody(response: HttpResponse, { memory, accept, done, fail }: BodyReading): void {
+  let taken: Uint8Array = noBody;
   let bytes = 0;
-  let over = false;
+  let isOver = false;
   response.onData((chunk, isLast) => {
-    if (over) return;
+    if (isOver) return;
+    const before = bytes;
     bytes += chunk.byteLength;
-    if (bytes > bytesMax) {
-      over = true;
-      return overflow();
+    try {
+      accept(bytes);
+    } catch (error) {
+      isOver = true;
+      if (taken.length > 0) memory.give(taken);
+      return fail(error);
     }
     // The chunk is taken away from us when this returns.
-    chunks.push(new Uint8Array(chunk.slice(0)));
-    if (isLast) done(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
+    if (bytes > taken.length) {
+      const larger = memory.take(bytes);
+      larger.set(taken.subarray(0, before));
+      if (taken.length > 0) memory.give(taken);
+      taken = larger;
+    }
+    taken.set(new Uint8Array(chunk), before);
+    if (isLast) done(taken, bytes);
   });
 }
 
@@ -181,15 +227,5 @@ function tooLarge({ bodyBytesMax }: GatewayLimits): ProblemError {
     'body-too-large',
     `A request may have ${bodyBytesMax} bytes; send the points in smaller requests.`,
     { fields: { bodyBytesMax } },
-  );
-}
-
-function tooMany(inFlight: number): ProblemError {
-  return new ProblemError(
-    'too-many-requests',
-    `${inFlight} requests are being served; try again.`,
-    {
-      headers: { 'retry-after': '1' },
-    },
   );
 }
