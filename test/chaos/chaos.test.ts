@@ -1,6 +1,6 @@
 // The short form of `npm run chaos` (run.ts says what a row must prove): 25 kills, two at each named point, 3 zombies, 9 joins,
 // leaves and crashes, 13 network faults, 3 upgrades and downgrades, 5 false clocks, a node stopped and one killed,
-// one outage of the dead letters, 20 damages to files, 200 histories of aborted transactions.
+// one outage of the dead letters, 20 damages to files, 200 histories of aborted transactions, one overload of each kind.
 import { describe, expect, it } from 'vitest';
 import { ownKafkaMissing } from '../support/kafka-cluster.ts';
 import { runChaos } from './chaos.ts';
@@ -26,6 +26,7 @@ describe(`chaos (seed ${seed})`, () => {
     ],
     ['brokers that stop and die, and dead letters that are down', ['R3', 'R13']],
     ['transactions that overlap and abort', ['R16']],
+    ['five times as much as can be taken', ['R10']],
   ])(
     `nothing shows of %s${missing ? ` (skipped: ${missing})` : ''}`,
     async (_name, rows) => {

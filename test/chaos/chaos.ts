@@ -9,6 +9,7 @@ import { falseClocks } from './false-clocks.ts';
 import { Field, type FieldOptions, type Proof, type Say } from './field.ts';
 import { killAtPoints } from './kill-at-points.ts';
 import { networkFaults } from './network-faults.ts';
+import { overload } from './overload.ts';
 import { rebalances } from './rebalances.ts';
 import { rollingUpgrade } from './rolling-upgrade.ts';
 import { stateDamage } from './state-damage.ts';
@@ -34,7 +35,7 @@ const onProxy: readonly FieldRow[] = [
   ...[killAtPoints, zombies, rebalances, rollingUpgrade, networkFaults, falseClocks, diskFaults],
 ];
 const onNodes: readonly FieldRow[] = [brokerBounce, deadLettersDown];
-const alone: readonly OwnRow[] = [stateDamage, abortedTransactions];
+const alone: readonly OwnRow[] = [stateDamage, abortedTransactions, overload];
 
 export const rowIds = [...onProxy, ...onNodes, ...alone].map(({ id }) => id);
 

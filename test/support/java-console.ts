@@ -2,7 +2,8 @@
 // written by its console producer. A reader and a writer that share a mistake agree; these two share nothing with ours.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DumpedRecord } from './dump-topic.ts';
@@ -33,19 +34,43 @@ export async function readWithJava(
   idleMs = 4_000,
 ): Promise<JudgedRecord[]> {
   const properties = [...printed.map((name) => `${name}=true`), `headers.separator=${separator}`];
-  const text = await printedByJava(libsDir, [
+  const records: JudgedRecord[] = [];
+  const args = consumerArgs(bootstrapServers, topic, idleMs, properties);
+  await eachLineOfJava(libsDir, args, (line) => records.push(recordIn(line)));
+  return records;
+}
+
+/** Hands the value of each committed record on, in the order of each partition: for topics too large to be kept. */
+export async function eachJudged(
+  { libsDir, bootstrapServers }: { readonly libsDir: string; readonly bootstrapServers: string },
+  { topic, idleMs }: { readonly topic: string; readonly idleMs: number },
+  each: (value: string) => void,
+): Promise<void> {
+  await eachLineOfJava(libsDir, consumerArgs(bootstrapServers, topic, idleMs), each);
+}
+
+function consumerArgs(
+  bootstrapServers: string,
+  topic: string,
+  idleMs: number,
+  properties: readonly string[] = [],
+): string[] {
+  return [
     'org.apache.kafka.tools.consumer.ConsoleConsumer',
     ...['--bootstrap-server', bootstrapServers],
     ...['--topic', topic, '--from-beginning'],
     ...['--isolation-level', 'read_committed'],
     ...['--timeout-ms', String(idleMs)],
     ...properties.flatMap((property) => ['--formatter-property', property]),
-  ]);
-  return text.split('\n').slice(0, -1).map(recordIn);
+  ];
 }
 
 /** By way of a file: it flushes after each record, which through a pipe takes most of a long reading. */
-async function printedByJava(libsDir: string, args: readonly string[]): Promise<string> {
+async function eachLineOfJava(
+  libsDir: string,
+  args: readonly string[],
+  each: (line: string) => void,
+): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'java-console-'));
   const file = await open(join(dir, 'stdout'), 'w+');
   try {
@@ -60,7 +85,12 @@ async function printedByJava(libsDir: string, args: readonly string[]): Promise<
     if (!/Processed a total of \d+ messages/.test(stderr)) {
       throw new Error(`the console consumer failed:\n${stderr}`);
     }
-    return await readFile(join(dir, 'stdout'), 'utf8');
+    let rest = '';
+    for await (const chunk of createReadStream(join(dir, 'stdout'), 'utf8')) {
+      const lines = (rest + chunk).split('\n');
+      rest = lines.pop()!;
+      for (const line of lines) each(line);
+    }
   } finally {
     await file.close();
     await rm(dir, { recursive: true, force: true });
