@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '../support/index.ts';
 import { type GatewayFixture, modelOf, startGateway } from './testing/gateway-fixture.ts';
 
-const limits = { bodyBytesHeldMax: 4_096, requestsInFlightMax: 3 };
+const limits = { bodyBytesHeldMax: 4_096, requestsInFlightMax: 3, decisionWaitMsMax: 1_000 };
 let fixture: GatewayFixture;
 const sockets: Socket[] = [];
 
@@ -99,6 +99,22 @@ test('who is refused while still sending hears it, and goes on over the same con
   heard.text = '';
   socket.write('GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n');
   await until(() => heard.text.startsWith('HTTP/1.1 200'));
+});
+
+test('who goes away makes room only when what it asked for is over', async () => {
+  const path = '/v1/aliases/challenger';
+  const body = '{"version":"1.0.0"}';
+  for (let i = 0; i < limits.requestsInFlightMax; i += 1) {
+    const { socket } = await connect();
+    socket.write(head(path, body.length).replace('POST', 'PUT') + body);
+    await systemClock.sleep(20);
+    socket.destroy();
+  }
+  const headers = { 'content-type': 'application/json' };
+  const put = () => fetch(`${fixture.url}${path}`, { method: 'PUT', headers, body });
+  expect((await put()).status).toBe(429);
+  // Nobody decides here.
+  await until(async () => (await put()).status === 202);
 });
 
 test('what is announced and does not come keeps nobody out', async () => {

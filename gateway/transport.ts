@@ -31,6 +31,8 @@ interface Exchange {
   readonly startedMs: number;
   route: string;
   open: boolean;
+  /** Its route has begun. */
+  running: boolean;
   /** Of its route, once that has let it in. */
   load: RouteLoad | undefined;
   /** Of its body, as far as it is here. */
@@ -60,18 +62,30 @@ export function serveHttp(app: TemplatedApp, options: TransportOptions): void {
       method: request.getMethod().toUpperCase(),
       path: request.getUrl(),
       startedMs: clock.monotonicMs(),
-      ...{ route: 'none', open: true, load: undefined, bytes: 0, memory: undefined },
+      ...{
+        route: 'none',
+        open: true,
+        running: false,
+        load: undefined,
+        bytes: 0,
+        memory: undefined,
+      },
     };
-    const close = () => {
-      if (exchange.open) exchange.load?.leave(exchange.bytes);
-      exchange.open = false;
-    };
-    response.onAborted(close);
-    const answer = (value: GatewayResponse, closeConnection = false) => {
-      if (!exchange.open) return;
-      close();
-      // Only now: after a client has gone its route may still be reading.
+    const release = () => {
+      exchange.load?.leave(exchange.bytes);
+      exchange.load = undefined;
       if (exchange.memory !== undefined) memory.give(exchange.memory);
+      exchange.memory = undefined;
+    };
+    response.onAborted(() => {
+      exchange.open = false;
+      // A route that has begun goes on, and holds what it holds until it ends.
+      if (!exchange.running) release();
+    });
+    const answer = (value: GatewayResponse, closeConnection = false) => {
+      release();
+      if (!exchange.open) return;
+      exchange.open = false;
       send(response, exchange.method, value, closeConnection);
       observe(metrics, clock, exchange, value.status);
     };
@@ -92,13 +106,17 @@ export function serveHttp(app: TemplatedApp, options: TransportOptions): void {
       load.enter(length ?? 0);
       exchange.load = load;
       const copy = copied(request, exchange, match);
-      if (!hasBody(exchange)) return void run(match, copy, answer, fail);
+      const go = (body: Uint8Array) => {
+        exchange.running = true;
+        run(match, { ...copy, body }, answer, fail);
+      };
+      if (!hasBody(exchange)) return go(noBody);
       readBody(response, {
         memory,
         accept: (bytes) => accept(exchange, bytes, limits),
         done: (whole, bytes) => {
           exchange.memory = whole;
-          run(match, { ...copy, body: whole.subarray(0, bytes) }, answer, fail);
+          go(whole.subarray(0, bytes));
         },
         fail: (error) => fail(error, !isDrained),
       });
