@@ -34,7 +34,7 @@ export const defaultLimits: GatewayLimits = {
   pointsPerRequestMax: 1_000,
   dimsMax: 4_096,
   requestsInFlightMax: 2_000,
-  bodyBytesHeldMax: 8_388_608,
+  bodyBytesHeldMax: 4_194_304,
   webSocketsMax: 10_000,
   webSocketsPerAddressMax: 50,
   webSocketMessageBytesMax: 65_536,

@@ -46,8 +46,8 @@ interface Bundle {
 }
 
 const rowsPerAppendMax = 10_000;
-/** Memory of bundles that were written, for the next: one is on its way while another is filled. */
-const spareMax = 2;
+/** Memory of bundles that were written, for the next: as many as wait when requests come faster than the log takes them. */
+const spareMax = 6;
 
 export class PointsWriter {
   readonly #broker: Broker;
