@@ -13,6 +13,8 @@ export const timesCapacity = 5;
 export const timesCapacityMin = 4.5;
 const waitedShareMax = 0.02;
 const steadyTimesMax = 1.5;
+/** Younger than this a process is not yet as large as it is in a steady stream. */
+const steadySecondsMin = 10;
 const eventLoopMsMax = 100;
 const mib = 1_048_576;
 
@@ -63,7 +65,10 @@ export class Bounds {
     const [is, was] = [overloaded.residentMax, steady.residentMedian];
     const figure = `${Math.round(is / mib)} MiB, ${(is / was).toFixed(2)} times ${Math.round(was / mib)}`;
     this.say(`  memory of the ${who}: ${figure}`);
-    if (is > limit || is > steadyTimesMax * was) this.find(`memory of the ${who}: ${figure}`);
+    if (is > limit) this.find(`memory of the ${who}: ${figure}, ${limit / mib} MiB is the most`);
+    if (is <= steadyTimesMax * was) return;
+    if (steady.seconds >= steadySecondsMin) this.find(`memory of the ${who}: ${figure}`);
+    else this.unjudged(`memory of the ${who}`, `${figure}, after ${Math.round(steady.seconds)} s`);
   }
 }
 

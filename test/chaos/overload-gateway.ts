@@ -22,7 +22,6 @@ import { landedPoints, pointsPerRequest, requestText, wrongIn } from './overload
 const idleMs = 1_500;
 const warmUpMs = 1_000;
 const capacityMs = 2_000;
-const steadyMs = 1_500;
 const clients = 8;
 const connectionsMax = 3_000;
 const askEveryMs = 4;
@@ -74,7 +73,7 @@ export class GatewayUnderLoad {
     return new GatewayUnderLoad(overloaded, process, url);
   }
 
-  async overload(forMs: number): Promise<void> {
+  async overload(steadyMs: number, forMs: number): Promise<void> {
     const { say } = this.#bounds;
     const idle = await this.#askWhile(() => sleep(idleMs));
     await this.#load({ forMs: warmUpMs, connections: clients });

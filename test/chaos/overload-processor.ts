@@ -22,7 +22,6 @@ const partitions = 4;
 const firstCapacity = 40_000;
 const capacityRounds = 2;
 const capacityMs = 2_000;
-const steadyMs = 2_000;
 const tickMs = 20;
 const drainedShareMin = 0.9;
 /** So many different points, which come again and again. */
@@ -71,7 +70,7 @@ export class ProcessorUnderLoad {
     return new ProcessorUnderLoad(overloaded, deployment.processor('one'), writers);
   }
 
-  async overload(forMs: number): Promise<void> {
+  async overload(steadyMs: number, forMs: number): Promise<void> {
     const bounds = this.#bounds;
     await this.#deployment.drained(patienceMs);
     // The first rounds make it warm, and say how large the next has to be.

@@ -12,22 +12,29 @@ import { ProcessorUnderLoad } from './overload-processor.ts';
 /** So much to work out for points so short that five times what a processor takes can be written on the same cores. */
 const model = { k: 1_024, dims: 32 };
 const bootstrapRows = 6_000;
-/** How long each is overloaded; the processor until it has taken what is left, which is four times as long again. */
-const roundOfChange = { gateway: 5_000, processor: 1_500 };
-const roundOfNight = { gateway: 30_000, processor: 15_000 };
+/**
+ * How long each has a steady stream first, and how long it is overloaded; the processor until it has taken what is left, which
+ * is four times as long again.
+ */
+const roundOfChange = { steadyMs: 1_500, gatewayMs: 5_000, processorMs: 1_500 };
+const roundOfNight = { steadyMs: 15_000, gatewayMs: 30_000, processorMs: 15_000 };
 
 export const overload: OwnRow = {
   id: 'R10',
   fault: 'overload, 5 × capacity',
   async run({ random, say, ...scale }): Promise<OwnOutcome> {
     const bounds = new Bounds(say);
-    const forMs = scale.nightly ? roundOfNight : roundOfChange;
-    for (const _ of roundsOf(scale, 1, 20)) await oneRound(random.uint32(), bounds, forMs);
+    const times = scale.nightly ? roundOfNight : roundOfChange;
+    for (const _ of roundsOf(scale, 1, 20)) await oneRound(random.uint32(), bounds, times);
     return { counts: bounds.counts, findings: bounds.findings };
   },
 };
 
-async function oneRound(seed: number, bounds: Bounds, forMs: typeof roundOfChange): Promise<void> {
+async function oneRound(
+  seed: number,
+  bounds: Bounds,
+  { steadyMs, gatewayMs, processorMs }: typeof roundOfChange,
+): Promise<void> {
   const deployment = await KafkaDeployment.start({
     ...{ 'model.k': model.k, 'model.seed': seed, 'bootstrap.rows': bootstrapRows },
   });
@@ -40,10 +47,10 @@ async function oneRound(seed: number, bounds: Bounds, forMs: typeof roundOfChang
     const gateway = await GatewayUnderLoad.start(overloaded);
     await deployment.drained();
     await seeding.process.end('SIGTERM');
-    await gateway.overload(forMs.gateway);
+    await gateway.overload(steadyMs, gatewayMs);
     await gateway.close();
     const processor = await ProcessorUnderLoad.start(overloaded);
-    await processor.overload(forMs.processor);
+    await processor.overload(steadyMs, processorMs);
     await processor.close();
   } finally {
     await deployment.close();
