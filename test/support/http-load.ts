@@ -44,6 +44,8 @@ export interface HttpLoadResult {
 const tickMs = 2;
 /** After the last request, for the last answer. */
 const patienceMs = 30_000;
+/** The gateway ends what was idle for 10 s, perhaps as the next request is on its way: as clients do, we end it earlier. */
+const idleMsMax = 5_000;
 const headEnd = Buffer.from('\r\n\r\n');
 
 const load = workerData as HttpLoad;
@@ -60,6 +62,7 @@ class Client {
   #request = -1;
   #chunks: Buffer[] = [];
   #bytes = 0;
+  #idleSinceMs = 0;
   /** Of the answer, once its head is there. */
   #wanted = Number.POSITIVE_INFINITY;
 
@@ -77,7 +80,13 @@ class Client {
     this.#socket.write(requestOf(request));
   }
 
+  get isOld(): boolean {
+    return performance.now() - this.#idleSinceMs > idleMsMax;
+  }
+
+  /** Of one that is idle, and in no list of these. */
   close(): void {
+    clients -= 1;
     this.#socket.destroy();
   }
 
@@ -94,6 +103,7 @@ class Client {
     this.#wanted = Number.POSITIVE_INFINITY;
     this.#request = -1;
     waiting -= 1;
+    this.#idleSinceMs = performance.now();
     onIdle(this);
   }
 
@@ -140,7 +150,11 @@ function sendNext(client: Client): void {
 }
 
 function clientThatIsFree(): Client | undefined {
-  return idle.pop() ?? (clients < load.connections ? new Client() : undefined);
+  for (let client = idle.pop(); client !== undefined; client = idle.pop()) {
+    if (!client.isOld) return client;
+    client.close();
+  }
+  return clients < load.connections ? new Client() : undefined;
 }
 
 /** As many as are due by now. */
@@ -180,4 +194,4 @@ const inTime = answers.length;
 await until(() => waiting === 0, patienceMs);
 const result: HttpLoadResult = { sent, heldBack, seconds, answers, unanswered, inTime };
 parentPort!.postMessage(result);
-for (const client of idle) client.close();
+for (const client of idle.splice(0)) client.close();
