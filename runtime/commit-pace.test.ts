@@ -5,10 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Processor } from '../processors/index.ts';
-import { type RecordBatch, RecordBatchBuilder } from '../schemas/index.ts';
+import type { RecordBatch } from '../schemas/index.ts';
 import { systemClock } from '../support/index.ts';
-import { type ProcessorOptions, Topology } from '../topology/index.ts';
+import type { ProcessorOptions } from '../topology/index.ts';
 import { StreamRuntime } from './stream-runtime.ts';
+import { copiedLines, copy, createLinesAndCopies, sendLine } from './testing/copied-lines.ts';
 import { MemoryBroker } from './testing/memory-broker.ts';
 
 let broker: MemoryBroker;
@@ -21,11 +22,7 @@ beforeEach(async () => {
   broker = new MemoryBroker(systemClock);
   stateDir = await mkdtemp(join(tmpdir(), 'meanstream-pace-'));
   told = [];
-  const spec = { partitions: 1, replicationFactor: 1, configs: {} };
-  await broker.createTopics([
-    { name: 'lines', ...spec },
-    { name: 'copies', ...spec },
-  ]);
+  await createLinesAndCopies(broker);
   const open = broker.openTransactionalWriter.bind(broker);
   broker.openTransactionalWriter = async (id) => {
     const writer = await open(id);
@@ -50,27 +47,21 @@ async function start(
   commitIntervalMs: number,
   options: Partial<ProcessorOptions> = {},
 ): Promise<void> {
-  const topology = new Topology()
-    .source('lines', { topic: 'lines' })
-    .processor('copy', { from: ['lines'], create: () => processor, ...options })
-    .sink('copies', { from: ['copy'], topic: 'copies' });
   runtime = new StreamRuntime({
-    ...{ topology, broker, stateDir, commitIntervalMs, clock: systemClock },
+    ...{
+      topology: copiedLines(processor, options),
+      broker,
+      stateDir,
+      commitIntervalMs,
+      clock: systemClock,
+    },
     ...{ applicationId: 'app', instanceId: 'one', storeEngine: 'memory' },
   });
   await runtime.start();
 }
 
-const copy: Processor<RecordBatch> = {
-  process: (batch, context) => {
-    for (let row = 0; row < batch.n; row++) context.output('copies').append(0, null, null);
-  },
-};
-
 function send(): void {
-  const records = new RecordBatchBuilder();
-  records.append(0, null, new TextEncoder().encode('line'));
-  broker.append([{ topic: 'lines', partition: 0, records }]);
+  sendLine(broker);
 }
 
 async function eventually(holds: () => boolean): Promise<void> {

@@ -4,11 +4,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { Processor } from '../processors/index.ts';
-import { type RecordBatch, RecordBatchBuilder } from '../schemas/index.ts';
 import { RetriableError, systemClock } from '../support/index.ts';
-import { Topology } from '../topology/index.ts';
 import { StreamRuntime } from './stream-runtime.ts';
+import { copiedLines, createLinesAndCopies, sendLine } from './testing/copied-lines.ts';
 import { MemoryBroker } from './testing/memory-broker.ts';
 
 const fault = new RetriableError('nobody takes dead letters');
@@ -18,21 +16,11 @@ let runtime: StreamRuntime;
 /** Of the task, as seen while its commits failed. */
 let states: Set<string>;
 
-const copy: Processor<RecordBatch> = {
-  process: (batch, context) => {
-    for (let row = 0; row < batch.n; row++) context.output('copies').append(0, null, null);
-  },
-};
-
 beforeEach(async () => {
   broker = new MemoryBroker(systemClock);
   stateDir = await mkdtemp(join(tmpdir(), 'meanstream-readiness-'));
   states = new Set();
-  const spec = { partitions: 1, replicationFactor: 1, configs: {} };
-  await broker.createTopics([
-    { name: 'lines', ...spec },
-    { name: 'copies', ...spec },
-  ]);
+  await createLinesAndCopies(broker);
   const open = broker.openTransactionalWriter.bind(broker);
   broker.openTransactionalWriter = async (id) => {
     const writer = await open(id);
@@ -44,12 +32,8 @@ beforeEach(async () => {
       },
     };
   };
-  const topology = new Topology()
-    .source('lines', { topic: 'lines' })
-    .processor('copy', { from: ['lines'], create: () => copy })
-    .sink('copies', { from: ['copy'], topic: 'copies' });
   runtime = new StreamRuntime({
-    ...{ topology, broker, stateDir, commitIntervalMs: 1, clock: systemClock },
+    ...{ topology: copiedLines(), broker, stateDir, commitIntervalMs: 1, clock: systemClock },
     ...{ applicationId: 'app', instanceId: 'one', storeEngine: 'memory' },
   });
   await runtime.start();
@@ -62,9 +46,7 @@ afterEach(async () => {
 });
 
 function send(): void {
-  const records = new RecordBatchBuilder();
-  records.append(0, null, new TextEncoder().encode('line'));
-  broker.append([{ topic: 'lines', partition: 0, records }]);
+  sendLine(broker);
 }
 
 async function until(holds: () => boolean): Promise<void> {

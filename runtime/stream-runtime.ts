@@ -121,10 +121,7 @@ export class StreamRuntime {
       ...[...this.#runners.values()]
         .filter((runner) => runner.isInArrears)
         .map((runner) => runner.status())
-        .map(
-          ({ taskId, reason }) =>
-            `Task ${taskId} commits nothing since it was interrupted. ${reason}`,
-        ),
+        .map((it) => `Task ${it.taskId} commits nothing since it was interrupted. ${it.reason}`),
       ...tasks.map((task) => task.stuck).filter((stuck) => stuck !== null),
       ...[...this.#migrated].map((taskId) => `Task ${taskId} has another owner.`),
     ];

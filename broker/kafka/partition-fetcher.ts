@@ -2,7 +2,7 @@
 // there is anything, else held by Kafka for a moment. A reader that gets hungry while such a Fetch is held does not
 // wait for it: it gets a Fetch of its own on the next lane.
 
-import { FatalError, OffsetOutOfRangeError } from '../../support/index.ts';
+import { FatalError, nextBackoffMs, OffsetOutOfRangeError } from '../../support/index.ts';
 import { nameOf } from './by-topic.ts';
 import { type Connections, rawVersions } from './connections.ts';
 import { decodeFetch, encodeFetch, type FetchedPartition } from './fetch-request.ts';
@@ -25,8 +25,7 @@ export interface FetchSlot {
 const lanesMax = 4;
 const holdMsMax = 250;
 const answerBytesMax = 16 * 1_048_576;
-const pauseMsMin = 20;
-const pauseMsMax = 1_000;
+const pause = { msMin: 20, msMax: 1_000 } as const;
 
 export class PartitionFetcher {
   readonly #connections: Connections;
@@ -166,8 +165,8 @@ export class PartitionFetcher {
       return;
     }
     this.#connections.forgetLeaders(slot.topic);
-    const pauseMs = this.#pausesMs.get(slot) ?? pauseMsMin;
-    this.#pausesMs.set(slot, Math.min(pauseMs * 2, pauseMsMax));
+    const pauseMs = nextBackoffMs(this.#pausesMs.get(slot) ?? 0, pause);
+    this.#pausesMs.set(slot, pauseMs);
     const report = isRefusal(error, leaderMoved) ? 'debug' : 'warn';
     const message = error instanceof Error ? error.message : String(error);
     this.#connections.logger[report](

@@ -13,13 +13,10 @@ export interface Watched<T = unknown> {
   readonly eventLoopP99Ms: number;
   /** Of the time, how much of it the main thread could have run and got no core. */
   readonly waitedShare: number;
-  /** Of all threads together, per second. */
-  readonly cpuShare: number;
   readonly seconds: number;
 }
 
 const sampleMs = 100;
-const ticksPerSecond = 100;
 /** It takes a request to ask for it. */
 const eventLoopEverySamples = 10;
 
@@ -32,7 +29,7 @@ export async function watchProcess<T>(
   let before: number | undefined;
   let isOver = false;
   const startedMs = performance.now();
-  const [waitedBefore, cpuBefore] = [waitedNs(pid), cpuSeconds(pid)];
+  const waitedBefore = waitedNs(pid);
   const sampling = (async () => {
     for (let sample = 0; !isOver; sample += 1) {
       resident.push(residentBytes(pid));
@@ -58,7 +55,6 @@ export async function watchProcess<T>(
     residentMax: resident.at(-1)!,
     eventLoopP99Ms,
     waitedShare: (waitedNs(pid) - waitedBefore) / 1e9 / seconds,
-    cpuShare: (cpuSeconds(pid) - cpuBefore) / seconds,
     seconds,
   };
 }
@@ -75,10 +71,4 @@ function residentBytes(pid: number): number {
 /** The second number of the scheduler's statistics: runnable, and not running. */
 function waitedNs(pid: number): number {
   return Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8').split(' ')[1]);
-}
-
-function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
 }
