@@ -45,8 +45,7 @@ export function seedFirst(state: FoldState, samples: SampleBuffer, options: Seed
 /** What is fitted for version 1.0.0: all points of the samples. */
 export function firstProblem(samples: SampleBuffer, options: SeedOptions): BootstrapProblem {
   const { k, seed, scaling, metric, missing } = options;
-  const { values, weights, rows: n, dims } = samples.merged();
-  return { values, weights, n, dims, k, seed, scaling, metric, missing };
+  return { ...samples.merged(), k, seed, scaling, metric, missing };
 }
 
 /** Of the points of a fit; at most k are counted. */

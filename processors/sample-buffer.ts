@@ -3,6 +3,7 @@
 // A task that restarts samples its first batch again, from the same offset; what it sent before is then replaced, so no
 // point counts twice. The first sample decides the dimensions unless the settings do; samples of others are left out.
 
+import type { BootstrapProblem } from '../clustering/index.ts';
 import {
   type BootstrapSample,
   decodeLearningMessage,
@@ -12,14 +13,6 @@ import type { KeyValueStore } from '../state-stores/index.ts';
 
 interface Expected {
   readonly dimensions: number;
-}
-
-export interface MergedSample {
-  readonly values: Float32Array;
-  readonly weights: Float32Array;
-  readonly rows: number;
-  readonly dims: number;
-  readonly features: readonly string[];
 }
 
 const encoder = new TextEncoder();
@@ -74,19 +67,18 @@ export class SampleBuffer {
     this.#nextNumber += 1;
   }
 
-  merged(): MergedSample {
-    const { rows } = this;
-    const [first] = this.#entries;
-    const dims = first?.sample.dims ?? 0;
-    const values = new Float32Array(rows * dims);
-    const weights = new Float32Array(rows);
+  merged(): Pick<BootstrapProblem, 'values' | 'weights' | 'n' | 'dims'> {
+    const { rows: n } = this;
+    const dims = this.#entries[0]?.sample.dims ?? 0;
+    const values = new Float32Array(n * dims);
+    const weights = new Float32Array(n);
     let row = 0;
     for (const { sample } of this.#entries) {
       values.set(sample.values, row * dims);
       weights.set(sample.weights, row);
       row += sample.weights.length;
     }
-    return { values, weights, rows, dims, features: first?.sample.features ?? [] };
+    return { values, weights, n, dims };
   }
 
   clear(): void {
