@@ -6,7 +6,7 @@
 //      ▲          └──(unknown member, or no heartbeat for a session)──► lost: no tasks ──┐
 //      └─────────────────────────────────────────────────────────────────────────────────┘
 
-import { FatalError, RetriableError } from '../../support/index.ts';
+import { FatalError, nextBackoffMs, RetriableError } from '../../support/index.ts';
 import {
   type AssigningMember,
   assignTasks,
@@ -30,8 +30,7 @@ import { listOffsets, partitionCount } from './topic-admin.ts';
 const protocolName = 'meanstream-tasks';
 const heartbeatMsMax = 500;
 const recountMs = 5_000;
-const pauseMsMin = 50;
-const pauseMsMax = 1_000;
+const pause = { msMin: 50, msMax: 1_000 };
 const leaveMsMax = 3_000;
 /** The others wait for their tasks meanwhile. */
 const boundsMsMax = 2_000;
@@ -148,7 +147,7 @@ export class GroupMembership implements GroupMember {
   async #joinPatiently(): Promise<Generation | undefined> {
     const { signal } = this.#left;
     const { clock } = this.#connections;
-    for (let pauseMs = pauseMsMin; !this.#isOver; pauseMs = Math.min(pauseMs * 2, pauseMsMax)) {
+    for (let pauseMs = pause.msMin; !this.#isOver; pauseMs = nextBackoffMs(pauseMs, pause)) {
       try {
         return await this.#joinAndSync();
       } catch (error) {

@@ -1,9 +1,8 @@
 // Bounded retries: pauses grow from 2 to 50 ms, until a deadline. What may be retried is for the caller to say.
 
-import type { Clock } from '../../support/index.ts';
+import { type Clock, nextBackoffMs } from '../../support/index.ts';
 
-const pauseMsMin = 2;
-const pauseMsMax = 50;
+const pause = { msMin: 2, msMax: 50 };
 
 export interface RetryOptions {
   readonly clock: Clock;
@@ -14,7 +13,7 @@ export interface RetryOptions {
 
 /** @throws the last error when it may not be retried or the deadline (on the monotonic clock) has passed. */
 export async function retrying<T>(options: RetryOptions, attempt: () => Promise<T>): Promise<T> {
-  for (let pauseMs = pauseMsMin; ; pauseMs = Math.min(pauseMs * 2, pauseMsMax)) {
+  for (let pauseMs = pause.msMin; ; pauseMs = nextBackoffMs(pauseMs, pause)) {
     try {
       return await attempt();
     } catch (error) {

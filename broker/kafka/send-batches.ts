@@ -1,6 +1,7 @@
 // Brings signed batches into the log: round by round, one request per leader, the same bytes again where that is safe.
 // What comes back is either every base offset, or a failure that says whether anything may have been kept.
 
+import { nextBackoffMs } from '../../support/index.ts';
 import type { Append, AppendedAt } from '../broker.ts';
 import { nameOf } from './by-topic.ts';
 import { rawVersions } from './connections.ts';
@@ -33,8 +34,7 @@ export class ProduceFailed extends Error {
 
 const replicationMsMax = 10_000;
 const requestBytesMax = 32 * 1_048_576;
-const pauseMsMin = 5;
-const pauseMsMax = 100;
+const pause = { msMin: 5, msMax: 100 };
 
 /** @returns the base offset of each batch. @throws ProduceFailed */
 export async function sendBatches(
@@ -73,7 +73,7 @@ async function sendRound(
   const { connections, session, deadlineMs, repeatUnclear } = options;
   const unclear = new Set<SignedBatch>();
   let pending = [...round];
-  for (let pauseMs = pauseMsMin; ; pauseMs = Math.min(pauseMs * 2, pauseMsMax)) {
+  for (let pauseMs = pause.msMin; ; pauseMs = nextBackoffMs(pauseMs, pause)) {
     const outcomes = await sendOnce(options, pending);
     let failure: unknown;
     const again: SignedBatch[] = [];

@@ -3,7 +3,12 @@
 
 import type { Broker, PartitionOffsets, PartitionReader } from '../../broker/index.ts';
 import type { RecordBatch } from '../../schemas/index.ts';
-import { type Clock, type Logger, OffsetOutOfRangeError } from '../../support/index.ts';
+import {
+  type Clock,
+  type Logger,
+  nextBackoffMs,
+  OffsetOutOfRangeError,
+} from '../../support/index.ts';
 
 export interface TopicTailOptions {
   readonly broker: Broker;
@@ -20,8 +25,7 @@ export interface TopicTailOptions {
 }
 
 const waitMsMax = 500;
-const retryMs = 250;
-const retryMsMax = 5_000;
+const pause = { msMin: 250, msMax: 5_000 };
 /** So often the log must say that it ends before our position until we believe that it was made anew. */
 const answersAheadMax = 3;
 
@@ -87,18 +91,18 @@ export class TopicTail {
   }
 
   async #follow(partition: number): Promise<void> {
-    let pauseMs = retryMs;
+    let pauseMs = 0;
     while (!this.#stopping.signal.aborted) {
       try {
         await this.#readOnce(partition);
-        pauseMs = retryMs;
+        pauseMs = 0;
         this.#failures = 0;
       } catch (error) {
         if (this.#stopping.signal.aborted) return;
         this.#failures += 1;
         await this.#recover(partition, error);
+        pauseMs = nextBackoffMs(pauseMs, pause);
         await this.#options.clock.sleep(pauseMs, this.#stopping.signal);
-        pauseMs = Math.min(retryMsMax, pauseMs * 2);
       }
     }
   }
