@@ -3,6 +3,7 @@
 import { createConnection, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '../support/index.ts';
+import { until } from '../test/support/until.ts';
 import { type GatewayFixture, modelOf, startGateway } from './testing/gateway-fixture.ts';
 
 const limits = { bodyBytesHeldMax: 4_096, requestsInFlightMax: 3, decisionWaitMsMax: 1_000 };
@@ -53,14 +54,6 @@ async function post(path: string, bytes = 0): Promise<Response> {
   return fetch(`${fixture.url}${path}`, { method: 'POST', headers, body });
 }
 
-async function until(condition: () => Promise<boolean> | boolean): Promise<void> {
-  const endMs = systemClock.monotonicMs() + 5_000;
-  while (!(await condition())) {
-    if (systemClock.monotonicMs() > endMs) throw new Error(`not in time: ${condition}`);
-    await systemClock.sleep(5);
-  }
-}
-
 test('more bytes than may be held are refused until there is room, also when a client has gone', async () => {
   const { socket } = await begin('/v1/points', 3_000);
   const refused = await post('/v1/points', 2_000);
@@ -71,7 +64,7 @@ test('more bytes than may be held are refused until there is room, also when a c
   });
   expect((await post('/v1/points', 1_000)).status).toBe(202);
   socket.destroy();
-  await until(async () => (await post('/v1/points', 2_000)).status === 202);
+  await until('there is room again', async () => (await post('/v1/points', 2_000)).status === 202);
 });
 
 test('more requests than may wait are refused', async () => {
@@ -91,14 +84,14 @@ test('who is refused while still sending hears it, and goes on over the same con
   expect((await post('/v1/points', 200)).status).toBe(429);
   const { socket, heard } = await connect();
   socket.write(head('/v1/points', 1_000));
-  await until(() => heard.text.startsWith('HTTP/1.1 429'));
+  await until('it is refused', () => heard.text.startsWith('HTTP/1.1 429'));
   for (let part = 0; part < 10; part += 1) {
     socket.write('x'.repeat(100));
     await systemClock.sleep(2);
   }
   heard.text = '';
   socket.write('GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n');
-  await until(() => heard.text.startsWith('HTTP/1.1 200'));
+  await until('the next request is answered', () => heard.text.startsWith('HTTP/1.1 200'));
 });
 
 test('who goes away makes room only when what it asked for is over', async () => {
@@ -114,7 +107,7 @@ test('who goes away makes room only when what it asked for is over', async () =>
   const put = () => fetch(`${fixture.url}${path}`, { method: 'PUT', headers, body });
   expect((await put()).status).toBe(429);
   // Nobody decides here.
-  await until(async () => (await put()).status === 202);
+  await until('there is room again', async () => (await put()).status === 202);
 });
 
 test('what is announced and does not come keeps nobody out', async () => {
@@ -132,6 +125,6 @@ test('a body that does not say how long it is counts as it comes', async () => {
   );
   const closed = new Promise((resolve) => socket.once('close', resolve));
   socket.write(`7d0\r\n${' '.repeat(2_000)}\r\n`);
-  await until(() => heard.text.startsWith('HTTP/1.1 429'));
+  await until('it is refused', () => heard.text.startsWith('HTTP/1.1 429'));
   await closed;
 });

@@ -12,6 +12,7 @@ import {
   encodeQuality,
   topics,
 } from '../schemas/index.ts';
+import { until } from '../test/support/until.ts';
 import type { KRequest, Status } from './index.ts';
 import {
   assignmentRecord,
@@ -81,14 +82,6 @@ async function listen(path: string, on: GatewayFixture = fixture) {
   return { socket, frames, binary };
 }
 
-async function until(condition: () => boolean | Promise<boolean>, ms = 5_000): Promise<void> {
-  const end = Date.now() + ms;
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`not within ${ms} ms: ${condition}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
 function assignmentsIn(frames: readonly Record<string, unknown>[]) {
   return frames
     .filter(({ type }) => type === 'assignments')
@@ -132,7 +125,7 @@ describe('/v1/k-recommendations', () => {
     expect(second.status).toBe(429);
     expect((await problem(second)).detail).toContain('still running');
     release({ k: 5 });
-    await until(async () => (await state(location)).state === 'done');
+    await until('the report is there', async () => (await state(location)).state === 'done');
     expect(await state(location)).toMatchObject({
       report: { k: 5 },
       request: { kMax: 9, seed: 4 },
@@ -376,7 +369,7 @@ describe('GET /v1/assignments/{key}', () => {
       { ...assignmentRecord({ key: 'base64:/wA=', offset: 3 }), key: odd },
     ]);
     const path = `/v1/assignments/${encodeURIComponent('sensor/ä 1')}`;
-    await until(async () => (await get(path)).status === 200);
+    await until('the assignment is there', async () => (await get(path)).status === 200);
     expect(await (await get(path)).json()).toMatchObject({ offset: 2, clusterId: 'c2' });
     const bytes = await get(`/v1/assignments/${encodeURIComponent('base64:/wA=')}`);
     expect(await bytes.json()).toMatchObject({ offset: 3 });
@@ -387,7 +380,10 @@ describe('GET /v1/assignments/{key}', () => {
       assignmentRecord({ offset: 777 }),
       assignmentRecord({ key: 'after', offset: 778 }),
     ]);
-    await until(async () => (await get('/v1/assignments/after')).status === 200);
+    await until(
+      'the last one is there',
+      async () => (await get('/v1/assignments/after')).status === 200,
+    );
     expect((await get('/v1/assignments/0-777')).status).toBe(404);
   });
 
@@ -405,7 +401,7 @@ describe('WS /v1/assignments/live', () => {
       const records = Array.from({ length: 250 }, (_, i) => assignmentRecord({ offset: from + i }));
       await fixture.append(topics.assignments, 0, records);
     }
-    await until(() => assignmentsIn(frames).length >= total);
+    await until('all have come', () => assignmentsIn(frames).length >= total);
     const offsets = assignmentsIn(frames).map(({ offset }) => offset);
     expect(offsets).toEqual(Array.from({ length: total }, (_, i) => 100 + i));
     expect(assignmentsIn(frames)[0]).toMatchObject({
@@ -426,9 +422,12 @@ describe('WS /v1/assignments/live', () => {
       assignmentRecord({ offset: i, clusterId: `c${i % 4}`, key: i % 8 === 2 ? 'b' : 'a' }),
     );
     await fixture.append(topics.assignments, 1, records);
-    await until(() => assignmentsIn(byCluster.frames).length === 500);
-    await until(() => assignmentsIn(byKey.frames).length === 125);
-    await until(() => assignmentsIn(sampled.frames).length > 200);
+    await until(
+      'those of the cluster have come',
+      () => assignmentsIn(byCluster.frames).length === 500,
+    );
+    await until('those of the key have come', () => assignmentsIn(byKey.frames).length === 125);
+    await until('enough of the sample have come', () => assignmentsIn(sampled.frames).length > 200);
     expect(assignmentsIn(sampled.frames).length).toBeLessThan(300);
     for (const { socket } of [byCluster, byKey, sampled]) socket.close();
   });
@@ -467,7 +466,7 @@ describe('events, drift and quality', () => {
     await fixture.append(topics.clusterEvents, 0, [
       { key: 'c7', value: encodeClusterEvent(event) },
     ]);
-    await until(() => frames.length > 0);
+    await until('the event has come', () => frames.length > 0);
     expect(frames).toEqual([{ type: 'event', event }]);
     socket.close();
   });
@@ -483,7 +482,7 @@ describe('events, drift and quality', () => {
       { key: null, value: encodeDrift(report) },
     ]);
     const drift = async () => (await (await get('/v1/drift')).json()) as { reports: unknown[] };
-    await until(async () => (await drift()).reports.length > 0);
+    await until('the report is there', async () => (await drift()).reports.length > 0);
     expect(await drift()).toEqual({ latest: report, reports: [report] });
   });
 
@@ -502,7 +501,7 @@ describe('events, drift and quality', () => {
       { key: null, value: summary('1.0.2', 30) },
     ]);
     const quality = async () => (await (await get('/v1/quality')).json()) as { recent: unknown };
-    await until(async () => (await quality()).recent !== null);
+    await until('the window is there', async () => (await quality()).recent !== null);
     expect(await quality()).toMatchObject({
       modelVersion: '1.0.0',
       recent: { count: 40, meanSquaredDistance: 2, outlierRate: 0.05, clusterShares: [1, 0] },
@@ -535,7 +534,10 @@ describe('operations', () => {
   test('the status holds what the page shows', async () => {
     const status = async () => (await (await get('/v1/status')).json()) as Status;
     expect(await status()).toMatchObject({ model: { version: '1.0.0' }, clusterCount: 2 });
-    await until(async () => (await status()).lag?.records === (await totalPoints()));
+    await until(
+      'the lag counts every point',
+      async () => (await status()).lag?.records === (await totalPoints()),
+    );
   });
 
   test('the page comes with a policy, an etag and nothing else from its folder', async () => {
@@ -578,7 +580,7 @@ describe('WS /v1/map/live', () => {
       ),
     );
     const { socket, frames, binary } = await listen('/v1/map/live');
-    await until(() => binary.length > 0);
+    await until('the map has come', () => binary.length > 0);
     expect(frames[0]).toMatchObject({ type: 'status', model: { version: '1.0.0' } });
     const map = frames.find(({ type }) => type === 'map') as { points: number; clusters: object[] };
     expect(map.clusters).toHaveLength(2);
@@ -597,11 +599,11 @@ describe('a restart', () => {
     const answer = async (on: GatewayFixture, key: string) =>
       (await fetch(`${on.url}/v1/assignments/${key}`)).status;
     await first.append(topics.assignments, 0, [assignmentRecord({ key: 'old', offset: 0 })]);
-    await until(async () => (await answer(first, 'old')) === 200);
+    await until('the old one is there', async () => (await answer(first, 'old')) === 200);
     await first.gateway.stop();
     await first.append(topics.assignments, 1, [assignmentRecord({ key: 'new', offset: 0 })]);
     const second = await first.restart();
-    await until(async () => (await answer(second, 'new')) === 200);
+    await until('the new one is there', async () => (await answer(second, 'new')) === 200);
     expect(await answer(second, 'old')).toBe(200);
     await second.stop();
   });
@@ -628,7 +630,10 @@ describe('a model by cosine that fills in means', () => {
     ]);
     const featureMeans = Float64Array.of(0.5, 0.5);
     await on.publishModel({ ...model, metric: 'cosine', missing: 'mean', featureMeans });
-    await until(async () => (await read<{ models: object[] }>('/v1/models')).models.length > 0);
+    await until(
+      'the model is there',
+      async () => (await read<{ models: object[] }>('/v1/models')).models.length > 0,
+    );
   });
   afterAll(() => on.stop());
 

@@ -19,6 +19,7 @@ import {
   topics,
 } from '../schemas/index.ts';
 import { type Logger, Random, silentLogger, systemClock } from '../support/index.ts';
+import { until } from '../test/support/until.ts';
 import { clusteringTopology } from '../topology/index.ts';
 import {
   type Fit,
@@ -334,7 +335,7 @@ it('is promoted and swapped in while points flow, and each point is assigned onc
   const assigned = (count: number) => async () => (await endOf(topics.assignments)) >= count;
   for (let i = 0; i < 10; i++) await produce();
   await runtime.start();
-  await eventually(assigned(produced));
+  await until('all is assigned', assigned(produced));
   let flowing = true;
   const flow = (async () => {
     while (flowing) {
@@ -346,10 +347,10 @@ it('is promoted and swapped in while points flow, and each point is assigned onc
   expect(report).toMatchObject({ version: '1.1.0', promoted: true });
   expect(report.points).toBeGreaterThanOrEqual(1000);
   const after = produced + 500;
-  await eventually(async () => produced >= after);
+  await until('points come after the retrain', async () => produced >= after);
   flowing = false;
   await flow;
-  await eventually(assigned(produced));
+  await until('all is assigned', assigned(produced));
   await runtime.stop();
   expect(await endOf(topics.assignments)).toBe(produced);
   const { version } = (await publishedModel('current'))!;
@@ -376,12 +377,4 @@ async function versionsAssigned(): Promise<string[]> {
     await reader.close();
   }
   return [...generations];
-}
-
-async function eventually(holds: () => Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 1000; i++) {
-    if (await holds()) return;
-    await systemClock.sleep(20);
-  }
-  expect.fail('it did not become true within 20 s');
 }

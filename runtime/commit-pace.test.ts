@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Processor } from '../processors/index.ts';
 import type { RecordBatch } from '../schemas/index.ts';
 import { systemClock } from '../support/index.ts';
+import { until } from '../test/support/until.ts';
 import type { ProcessorOptions } from '../topology/index.ts';
 import { StreamRuntime } from './stream-runtime.ts';
 import { copiedLines, copy, createLinesAndCopies, sendLine } from './testing/copied-lines.ts';
@@ -64,18 +65,11 @@ function send(): void {
   sendLine(broker);
 }
 
-async function eventually(holds: () => boolean): Promise<void> {
-  for (let tries = 0; !holds(); tries++) {
-    expect(tries).toBeLessThan(2_000);
-    await systemClock.sleep(5);
-  }
-}
-
 test('commits of a task that nobody waits for begin as far apart as its topology says', async () => {
   const begunMs: number[] = [];
   broker.faults.commit = () => void begunMs.push(systemClock.monotonicMs());
   await start(copy, 1, { commitMsMin: 200 });
-  await eventually(() => {
+  await until('four commits have begun', () => {
     send();
     return begunMs.length === 4;
   });
@@ -87,7 +81,7 @@ test('commits of a task that nobody waits for begin as far apart as its topology
 test('a transaction is begun with the first rows of which a commit follows soon', async () => {
   await start(copy, 300);
   send();
-  await eventually(() => told.length === 2);
+  await until('both are told', () => told.length === 2);
   expect(told).toEqual(['begin', 'commit']);
 });
 
@@ -101,7 +95,7 @@ test('no transaction is begun long before its commit', async () => {
   };
   await start(counting, 60_000);
   send();
-  await eventually(() => calls === 1);
+  await until('it is called', () => calls === 1);
   await runtime!.stop();
   expect(told).toEqual(['commit']);
 });
@@ -118,9 +112,9 @@ test('a batch that is put off begins no transaction: no commit may follow', asyn
   };
   await start(waiting, 10);
   send();
-  await eventually(() => calls >= 3);
+  await until('it has been called three times', () => calls >= 3);
   expect(told).toEqual([]);
   puttingOff = false;
-  await eventually(() => told.includes('commit'));
+  await until('the commit is told', () => told.includes('commit'));
   expect(told).toEqual(['begin', 'commit']);
 });

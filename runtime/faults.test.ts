@@ -14,6 +14,7 @@ import {
   RetriableError,
   systemClock,
 } from '../support/index.ts';
+import { until } from '../test/support/until.ts';
 import type { StreamRuntimeOptions } from './options.ts';
 import { StreamRuntime } from './stream-runtime.ts';
 import { MemoryBroker } from './testing/memory-broker.ts';
@@ -53,13 +54,6 @@ function send(partition: number, lines: readonly string[]): void {
   broker.append([{ topic: 'lines', partition, records }]);
 }
 
-async function eventually(holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; !(await holds()); tries++) {
-    expect(tries).toBeLessThan(2000);
-    await systemClock.sleep(5);
-  }
-}
-
 test('commits that fail, whose outcome is unknown, or that meet another owner change nothing in the end', async () => {
   const random = new Random(11);
   const runtime = runtimeWith();
@@ -83,7 +77,10 @@ test('commits that fail, whose outcome is unknown, or that meet another owner ch
     await systemClock.sleep(random.below(20));
   }
   const expected = lines.flatMap(expectedTotals);
-  await eventually(async () => (await readAll(broker, 'totals')).length >= expected.length);
+  await until(
+    'all is counted',
+    async () => (await readAll(broker, 'totals')).length >= expected.length,
+  );
   await runtime.stop();
   expect(commits).toBeGreaterThanOrEqual(4);
   expect(totalsOf(await readAll(broker, 'totals'))).toEqual(expected);
@@ -110,10 +107,10 @@ test('at least once: what was cut off before the offsets is made again, and noth
   for (let i = 0; i < lines.length; i += 5) {
     send(0, lines.slice(i, i + 5));
     const seen = (await readAll(broker, 'totals')).length;
-    await eventually(async () => (await readAll(broker, 'totals')).length > seen);
+    await until('more is counted', async () => (await readAll(broker, 'totals')).length > seen);
   }
   const committed = async () => broker.committedOffsets('app', [{ topic: 'lines', partition: 0 }]);
-  await eventually(async () => (await committed())[0]?.offset === lines.length);
+  await until('all is committed', async () => (await committed())[0]?.offset === lines.length);
   await runtime.stop();
   const totals = totalsOf(await readAll(broker, 'totals'));
   expect(commits).toBeGreaterThan(9);
@@ -136,16 +133,16 @@ test('a state that a crash at least once has left ahead of the group is refused 
   const before = runtimeWith({ processingGuarantee: 'at_least_once' });
   await before.start();
   send(0, ['a']);
-  await eventually(async () => (await readAll(broker, 'totals')).length === 1);
+  await until('the first is counted', async () => (await readAll(broker, 'totals')).length === 1);
   isCutOff = true;
   send(0, ['b']);
-  await eventually(async () => (await readAll(broker, 'totals')).length === 2);
+  await until('the second is counted', async () => (await readAll(broker, 'totals')).length === 2);
   await before.stop();
   broker.openTransactionalWriter = open;
   const fatal: Error[] = [];
   const after = runtimeWith({ onFatal: (error) => void fatal.push(error) });
   await after.start();
-  await eventually(() => fatal.length > 0);
+  await until('it gives up', () => fatal.length > 0);
   expect(fatal[0]!.message).toContain('start with that guarantee once more');
   await after.stop();
 });
@@ -154,13 +151,13 @@ test('a state whose group has no offset any more is refused: from the start of t
   const before = runtimeWith();
   await before.start();
   send(0, ['a', 'b']);
-  await eventually(async () => (await readAll(broker, 'totals')).length === 2);
+  await until('both are counted', async () => (await readAll(broker, 'totals')).length === 2);
   await before.stop();
   await broker.deleteOffsets('app');
   const fatal: Error[] = [];
   const after = runtimeWith({ onFatal: (error) => void fatal.push(error) });
   await after.start();
-  await eventually(() => fatal.length > 0);
+  await until('it gives up', () => fatal.length > 0);
   expect(fatal[0]!.message).toContain(
     'has taken in lines-0 up to offset 2, but the group has no offset',
   );
@@ -173,7 +170,7 @@ test('input that retention has taken goes on at the start of what is left, and s
   const runtime = runtimeWith();
   await runtime.start();
   send(0, ['a']);
-  await eventually(async () => (await readAll(broker, 'totals')).length === 1);
+  await until('the first is counted', async () => (await readAll(broker, 'totals')).length === 1);
   await runtime.stop();
   send(0, ['lost', 'kept']);
   broker.partition('lines', 0).trim(2);
@@ -185,7 +182,10 @@ test('input that retention has taken goes on at the start of what is left, and s
     },
   });
   await again.start();
-  await eventually(async () => (await readAll(broker, 'totals')).length === 2);
+  await until(
+    'what is left is counted',
+    async () => (await readAll(broker, 'totals')).length === 2,
+  );
   await again.stop();
   expect(totalsOf(await readAll(broker, 'totals'))).toEqual(['a 1', 'kept 1']);
   expect(warnings.join()).toContain('Offset 1 of lines-0 is not in the log (2 to 3)');
@@ -224,7 +224,7 @@ test('lag, commits, tasks and rebalances are measured', async () => {
   send(1, ['a', 'b']);
   // The outputs are seen a moment before the task has heard that they are.
   const lag = 'meanstream_consumer_lag_records{topic="lines",partition="1"} 0';
-  await eventually(async () => (await own.registry.metrics()).includes(lag));
+  await until('no lag is told', async () => (await own.registry.metrics()).includes(lag));
   expect(await readAll(broker, 'totals')).toHaveLength(2);
   const text = await own.registry.metrics();
   expect(text).toContain('meanstream_partitions_assigned 2');

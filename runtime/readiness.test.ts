@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { RetriableError, systemClock } from '../support/index.ts';
+import { until } from '../test/support/until.ts';
 import { StreamRuntime } from './stream-runtime.ts';
 import { copiedLines, createLinesAndCopies, sendLine } from './testing/copied-lines.ts';
 import { MemoryBroker } from './testing/memory-broker.ts';
@@ -37,7 +38,7 @@ beforeEach(async () => {
     ...{ applicationId: 'app', instanceId: 'one', storeEngine: 'memory' },
   });
   await runtime.start();
-  await until(() => runtime.status().ready);
+  await until('it is ready', () => runtime.status().ready);
 });
 
 afterEach(async () => {
@@ -49,13 +50,6 @@ function send(): void {
   sendLine(broker);
 }
 
-async function until(holds: () => boolean): Promise<void> {
-  for (let tries = 0; !holds(); tries++) {
-    expect(tries).toBeLessThan(2_000);
-    await systemClock.sleep(5);
-  }
-}
-
 test('a task that is opened again and again over a commit that fails is not ready, whether it runs just now or not', async () => {
   let failures = 0;
   broker.faults.commit = () => {
@@ -63,8 +57,8 @@ test('a task that is opened again and again over a commit that fails is not read
     throw fault;
   };
   send();
-  await until(() => failures === 1 && !runtime.status().ready);
-  await until(() => {
+  await until('one commit has failed', () => failures === 1 && !runtime.status().ready);
+  await until('four commits have failed', () => {
     const { ready, reasons, tasks } = runtime.status();
     expect({ ready, reasons }).toEqual({
       ready: false,
@@ -75,7 +69,7 @@ test('a task that is opened again and again over a commit that fails is not read
   });
   expect(states).toContain('RUNNING');
   delete broker.faults.commit;
-  await until(() => runtime.status().ready);
+  await until('it is ready again', () => runtime.status().ready);
   expect((await broker.listOffsets('copies'))[0]!.end).toBe(1);
 });
 
@@ -86,8 +80,8 @@ test('a task that was interrupted and has nothing to take in is ready', async ()
     throw fault;
   };
   send();
-  await until(() => runtime.status().tasks[0]!.reason !== null);
-  await until(() => runtime.status().ready);
+  await until('the task waits', () => runtime.status().tasks[0]!.reason !== null);
+  await until('it is ready again', () => runtime.status().ready);
   expect((await broker.listOffsets('copies'))[0]!.end).toBe(1);
   expect(runtime.status().tasks[0]!.reason).toBe(fault.message);
 });

@@ -10,6 +10,7 @@ import { EmbeddedBroker } from '../broker/embedded/index.ts';
 import { RecordBatchBuilder } from '../schemas/index.ts';
 import { openEngine } from '../state-stores/index.ts';
 import { Metrics, silentLogger, systemClock } from '../support/index.ts';
+import { until } from '../test/support/until.ts';
 import type { StreamRuntimeOptions } from './options.ts';
 import { StreamRuntime } from './stream-runtime.ts';
 import { expectedCounts, wordCount } from './testing/word-count.ts';
@@ -73,14 +74,6 @@ async function send(words: number): Promise<void> {
   await writer.close();
 }
 
-async function eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadlineMs = systemClock.monotonicMs() + 40_000;
-  while (!(await holds())) {
-    expect(systemClock.monotonicMs(), `waited for: ${what}`).toBeLessThan(deadlineMs);
-    await systemClock.sleep(10);
-  }
-}
-
 const tasksOf = ({ runtime }: Instance) =>
   runtime
     .status()
@@ -128,8 +121,8 @@ test('a copy is the store, bit for bit, and both are what a plain count gives', 
   const [one, two] = [await start('one'), await start('two')];
   await send(3_000);
   await send(500);
-  await eventually('all is counted', committedAll);
-  await eventually('the copies too', () => caughtUp(one, 2) && caughtUp(two, 2));
+  await until('all is counted', committedAll);
+  await until('the copies too', () => caughtUp(one, 2) && caughtUp(two, 2));
   const { taskId, kind } = one.runtime.status().replicas[0]!;
   expect(kind).toBe('standby');
   expect(tasksOf(two)).toContain(taskId);
@@ -148,19 +141,19 @@ test('when an owner goes, its standby has next to nothing to restore; without on
   const rows = 5_000;
   const [one, two] = [await start('one'), await start('two')];
   await send(rows);
-  await eventually('all is counted', committedAll);
-  await eventually('the copies too', () => caughtUp(one, 2) && caughtUp(two, 2));
+  await until('all is counted', committedAll);
+  await until('the copies too', () => caughtUp(one, 2) && caughtUp(two, 2));
   expect(await restoredBy(two.metrics, 'replica')).toBeGreaterThanOrEqual(2 * rows);
   const before = await restoredBy(two.metrics, 'owner');
   await one.runtime.stop();
-  await eventually('the other has all', () => tasksOf(two).length === partitions);
+  await until('the other has all', () => tasksOf(two).length === partitions);
   // Nothing, but for what was committed while it was stopped.
   expect((await restoredBy(two.metrics, 'owner')) - before).toBeLessThan(rows / 10);
   await send(1);
-  await eventually('it goes on', committedAll);
+  await until('it goes on', committedAll);
   await two.runtime.stop();
   const three = await start('three');
-  await eventually('the third has all', () => tasksOf(three).length === partitions);
+  await until('the third has all', () => tasksOf(three).length === partitions);
   expect(await restoredBy(three.metrics, 'owner')).toBeGreaterThanOrEqual(partitions * rows);
 }, 90_000);
 
@@ -169,10 +162,10 @@ test('a task moves to a new member only when its copy there has caught up', asyn
   const options = { standbyReplicas: 0, recoveryLagMax: 100 };
   const one = await start('one', options);
   await send(4_000);
-  await eventually('all is counted', committedAll);
+  await until('all is counted', committedAll);
   const two = await start('two', options);
-  await eventually('they share', () => tasksOf(two).length === 2 && tasksOf(one).length === 2);
-  await eventually('nothing is left to do', () => hasNoLag(one) && hasNoLag(two));
+  await until('they share', () => tasksOf(two).length === 2 && tasksOf(one).length === 2);
+  await until('nothing is left to do', () => hasNoLag(one) && hasNoLag(two));
   expect(await restoredBy(two.metrics, 'owner')).toBeLessThanOrEqual(2 * 100);
   expect(await restoredBy(two.metrics, 'replica')).toBeGreaterThanOrEqual(2 * 4_000);
   expect(two.runtime.status().replicas).toEqual([]);
@@ -182,16 +175,16 @@ test('an instance that comes back gets what its disk holds, and restores only wh
   sent.length = 0;
   const options = { standbyReplicas: 0, recoveryLagMax: 1_000 };
   const [one, two] = [await start('one', options), await start('two', options)];
-  await eventually('they share', () => tasksOf(one).length === 2 && tasksOf(two).length === 2);
+  await until('they share', () => tasksOf(one).length === 2 && tasksOf(two).length === 2);
   await send(3_000);
-  await eventually('all is counted', committedAll);
+  await until('all is counted', committedAll);
   const before = tasksOf(two);
   await two.runtime.stop();
-  await eventually('the other has all', () => tasksOf(one).length === partitions);
+  await until('the other has all', () => tasksOf(one).length === partitions);
   await send(10);
-  await eventually('all is counted', committedAll);
+  await until('all is counted', committedAll);
   const again = await start('two', options);
-  await eventually('its own again', () => tasksOf(again).length === 2);
+  await until('its own again', () => tasksOf(again).length === 2);
   expect(tasksOf(again)).toEqual(before);
   const back =
     (await restoredBy(again.metrics, 'owner')) + (await restoredBy(again.metrics, 'replica'));

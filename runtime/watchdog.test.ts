@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { RecordBatchBuilder } from '../schemas/index.ts';
 import { Metrics, systemClock } from '../support/index.ts';
+import { until } from '../test/support/until.ts';
 import { StreamRuntime } from './stream-runtime.ts';
 import { MemoryBroker } from './testing/memory-broker.ts';
 import { readAll } from './testing/read-all.ts';
@@ -54,14 +55,6 @@ function send(...lines: readonly string[]): void {
   broker.append([{ topic: 'lines', partition: 0, records }]);
 }
 
-async function eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadlineMs = systemClock.monotonicMs() + 25_000;
-  while (!(await holds())) {
-    expect(systemClock.monotonicMs(), `waited for: ${what}`).toBeLessThan(deadlineMs);
-    await systemClock.sleep(10);
-  }
-}
-
 const totals = async () => totalsOf(await readAll(broker, 'totals'));
 const restarts = async () => (await metrics.watchdogRestarts.get()).values[0]?.value ?? 0;
 
@@ -69,12 +62,12 @@ test('a reader that hangs is noticed, reported, and the task started anew', asyn
   hangReads(1);
   await runtime.start();
   send('a', 'b a');
-  await eventually('it is reported', () => typeof runtime.status().tasks[0]?.stuck === 'string');
+  await until('it is reported', () => typeof runtime.status().tasks[0]?.stuck === 'string');
   const { ready, live, reasons } = runtime.status();
   expect({ ready, live }).toEqual({ ready: false, live: true });
   expect(reasons.join()).toMatch(/Task count_0 has 2 records .* no progress for 700 ms/);
-  await eventually('everything is counted', async () => (await totals()).length === 3);
-  await eventually('it is ready again', () => runtime.status().ready);
+  await until('everything is counted', async () => (await totals()).length === 3);
+  await until('it is ready again', () => runtime.status().ready);
   expect(await totals()).toEqual(['a 1', 'b 1', 'a 2']);
   expect(await restarts()).toBeGreaterThanOrEqual(1);
   await runtime.stop();
@@ -97,10 +90,10 @@ test('a commit that hangs is fenced by the restart, and counted once', async () 
   };
   await runtime.start();
   send('a');
-  await eventually('it is counted', async () => (await totals()).length === 1);
+  await until('it is counted', async () => (await totals()).length === 1);
   late();
   send('a');
-  await eventually('and goes on', async () => (await totals()).length === 2);
+  await until('and goes on', async () => (await totals()).length === 2);
   expect(await totals()).toEqual(['a 1', 'a 2']);
   await runtime.stop();
 }, 60_000);
@@ -109,7 +102,7 @@ test('when a restart was in vain the process is no longer live', async () => {
   hangReads(Number.POSITIVE_INFINITY);
   await runtime.start();
   send('a');
-  await eventually('it gives up', () => !runtime.status().live);
+  await until('it gives up', () => !runtime.status().live);
   expect(await restarts()).toBeGreaterThanOrEqual(2);
   expect(runtime.status().reasons.join()).toContain('in vain');
   await runtime.stop().catch(() => {});

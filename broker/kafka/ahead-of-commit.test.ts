@@ -4,11 +4,11 @@ import { Kafka, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { silentLogger, systemClock } from '../../support/index.ts';
 import { titleWith } from '../../test/support/kafka-cluster.ts';
+import { until } from '../../test/support/until.ts';
 import type { Append, TransactionalWriter } from '../broker.ts';
 import {
   appendOf,
   codeOf,
-  eventually,
   newTopic,
   readValues,
   uniqueName,
@@ -38,7 +38,7 @@ describe.skipIf('unavailable' in kafka)(titleWith(kafka, 'rows sent ahead of a c
 
   /** Offered until it is taken: one sending is under way at a time. */
   async function send(writer: TransactionalWriter, appends: readonly Append[]): Promise<void> {
-    await eventually('rows are taken ahead', () => writer.send!(appends) !== undefined);
+    await until('rows are taken ahead', () => writer.send!(appends) !== undefined);
   }
 
   /** A writer that knows its topic, which has one row. */

@@ -1,8 +1,9 @@
 import { describe, expect, inject, test } from 'vitest';
 import { silentLogger, systemClock } from '../../support/index.ts';
 import { titleWith } from '../../test/support/kafka-cluster.ts';
+import { until } from '../../test/support/until.ts';
 import type { AssignedTask, JoinOptions } from '../broker.ts';
-import { codeOf, eventually, newTopic, uniqueName } from '../testing/contract-fixtures.ts';
+import { codeOf, newTopic, uniqueName } from '../testing/contract-fixtures.ts';
 import { Connections } from './connections.ts';
 import { GroupMembership } from './group-membership.ts';
 import { KafkaBroker } from './index.ts';
@@ -39,9 +40,9 @@ describe.skipIf('unavailable' in kafka)(titleWith(kafka, 'a member of a group'),
     const joining = await pipeline(4, 1_500);
     const first = await member({ ...joining, instanceId: 'one' });
     const second = await member({ ...joining, instanceId: 'two' });
-    await eventually('both have two', () => first.tasks() === 2 && second.tasks() === 2);
+    await until('both have two', () => first.tasks() === 2 && second.tasks() === 2);
     await second.connections.close();
-    await eventually('the first has all', () => first.tasks() === 4);
+    await until('the first has all', () => first.tasks() === 4);
     await first.membership.leave();
     await first.connections.close();
   });
@@ -53,7 +54,7 @@ describe.skipIf('unavailable' in kafka)(titleWith(kafka, 'a member of a group'),
     const { memberId } = only.membership;
     const node = await only.connections.coordinator('group', group, 'requests');
     await node.call('LeaveGroup', { groupId: group, memberId });
-    await eventually('it is back', () => only.heard.length >= 3);
+    await until('it is back', () => only.heard.length >= 3);
     expect(only.heard.map((tasks) => tasks.length)).toEqual([2, 0, 2]);
     expect(only.membership.memberId).not.toBe(memberId);
     await only.membership.leave();
@@ -89,7 +90,7 @@ describe.skipIf('unavailable' in kafka)(titleWith(kafka, 'a member of a group'),
     const broker = new KafkaBroker(options);
     await broker.connect();
     await broker.createTopics([{ name: topic, partitions: 3, replicationFactor: 1, configs: {} }]);
-    await eventually('it has three', () => only.tasks() === 3);
+    await until('it has three', () => only.tasks() === 3);
     await broker.close();
     await only.membership.leave();
     await only.connections.close();

@@ -1,11 +1,11 @@
 import { describe, expect, inject, test } from 'vitest';
 import { silentLogger, systemClock } from '../../support/index.ts';
 import { titleWith } from '../../test/support/kafka-cluster.ts';
+import { until } from '../../test/support/until.ts';
 import type { CommittedOffset, JoinOptions } from '../broker.ts';
 import {
   appendOf,
   codeOf,
-  eventually,
   newTopic,
   readValues,
   uniqueName,
@@ -94,7 +94,7 @@ describe.skipIf('unavailable' in kafka)(titleWith(kafka, 'a writer for at least 
       });
     await commit(3);
     await broker.joinGroup(joining(group, input));
-    await eventually('a newer generation', () => {
+    await until('a newer generation', () => {
       return (first.identity?.groupGenerationId ?? 0) > older.groupGenerationId;
     });
     expect(await codeOf(commit(4))).toBe(migrated);

@@ -27,11 +27,11 @@ import { RecordBatchBuilder } from '../../schemas/index.ts';
 import { Random, silentLogger, systemClock } from '../../support/index.ts';
 import { ownKafkaMissing } from '../../test/support/kafka-cluster.ts';
 import { type ProxiedKafka, startProxiedKafka } from '../../test/support/kafka-nodes.ts';
+import { until } from '../../test/support/until.ts';
 import type { AssignedTask, GroupMember } from '../broker.ts';
 import {
   appendOf,
   codeOf,
-  eventually,
   newTopic,
   readCount,
   readValues,
@@ -628,7 +628,7 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
     });
     await begun;
     expect(await membersOf(groupId)).toBe(1);
-    await eventually('Kafka has given it up', async () => (await membersOf(groupId)) === 0);
+    await until('Kafka has given it up', async () => (await membersOf(groupId)) === 0);
     expect(await membersOf(ours.group)).toBe(1);
     end();
     await ours.membership.leave();
@@ -682,7 +682,7 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
     consumer.pause([{ topic: paused }]);
     await writer.append([appendOf(paused, 0, ['kept back'])]);
     await writer.append([appendOf(flowing, 0, ['the crash'])]);
-    await eventually('what is paused is delivered', () => seen.has(paused));
+    await until('what is paused is delivered', () => seen.has(paused));
     await consumer.stop();
     // Ours fetches nothing as a member, however often it is told of its tasks: so nothing can flow.
     let fetches = 0;
@@ -695,7 +695,7 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
       tasks += 1;
     });
     ours.membership.rejoin();
-    await eventually('it is told again', () => tasks > 1);
+    await until('it is told again', () => tasks > 1);
     expect(fetches).toBe(0);
     await ours.membership.leave();
     kafka.proxy.heal();

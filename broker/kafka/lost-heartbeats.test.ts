@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Random, silentLogger, systemClock } from '../../support/index.ts';
 import { ownKafkaMissing } from '../../test/support/kafka-cluster.ts';
 import { type ProxiedKafka, startProxiedKafka } from '../../test/support/kafka-nodes.ts';
-import { eventually, newTopic, uniqueName } from '../testing/contract-fixtures.ts';
+import { until } from '../../test/support/until.ts';
+import { newTopic, uniqueName } from '../testing/contract-fixtures.ts';
 import { KafkaBroker } from './index.ts';
 
 const heartbeat = 12;
@@ -40,12 +41,12 @@ describe.skipIf(missing !== undefined)(missing ? `${title} (skipped: ${missing})
       sessionTimeoutMs: 2_000,
       onAssignment: (tasks) => void assigned.push(tasks.length),
     });
-    await eventually('tasks', () => assigned.at(-1) === 2);
+    await until('tasks', () => assigned.at(-1) === 2);
     kafka.proxy.faults.judge = ({ apiKey, direction }) =>
       apiKey === heartbeat && direction === 'answer' ? 'lose' : 'pass';
-    await eventually('no tasks', () => assigned.includes(0));
+    await until('no tasks', () => assigned.includes(0));
     kafka.proxy.heal();
-    await eventually('tasks again', () => assigned.at(-1) === 2);
+    await until('tasks again', () => assigned.at(-1) === 2);
     expect(assigned[0]).toBe(2);
     await member.leave();
   });

@@ -8,11 +8,11 @@ import type { RecordColumns } from '../../schemas/index.ts';
 import { silentLogger, systemClock } from '../../support/index.ts';
 import { readWithJava } from '../../test/support/java-console.ts';
 import { titleWith } from '../../test/support/kafka-cluster.ts';
+import { until } from '../../test/support/until.ts';
 import {
   appendOf,
   codeOf,
   columns,
-  eventually,
   newTopic,
   readCount,
   readValues,
@@ -76,7 +76,7 @@ describe.skipIf('unavailable' in kafka)(titleWith(kafka, 'on a real Kafka'), () 
     const who = { transactionalId, producerId, producerEpoch };
     const node = await connections.coordinator('transaction', transactionalId, 'write-0');
     const topics = [{ topic, partitions: [0] }];
-    await eventually('the partition is added', async () => {
+    await until('the partition is added', async () => {
       const { errors } = await node.call('AddPartitionsToTxn', { ...who, topics });
       return errors[0]?.partitionErrors[0]?.errorCode === 0;
     });
@@ -84,7 +84,7 @@ describe.skipIf('unavailable' in kafka)(titleWith(kafka, 'on a real Kafka'), () 
       send: (value: string, key: Uint8Array | null = null) =>
         send(producer, topic, columns([row(value, { key })])),
       end: (isCommit: boolean) =>
-        eventually('the transaction ends', async () => {
+        until('the transaction ends', async () => {
           const { errorCode } = await node.call('EndTxn', { ...who, transactionResult: isCommit });
           return errorCode === 0;
         }),
@@ -148,13 +148,13 @@ describe.skipIf('unavailable' in kafka)(titleWith(kafka, 'on a real Kafka'), () 
       await writer.append([{ topic, partition: 0, records }]);
     }
     let offsets: number[] = [];
-    await eventually('the log was cleaned', async () => {
+    await until('the log was cleaned', async () => {
       await systemClock.sleep(400);
       await writer.append([{ topic, partition: 0, records: columns([keyed('tick', 'x')]) }]);
       const reader = broker.openReader({ topic, partition: 0 }, 0);
       const [at] = await broker.listOffsets(topic);
       offsets = [];
-      await eventually('the end is reached', async () => {
+      await until('the end is reached', async () => {
         const batch = await reader.read({ rowsMax: 1_000, waitMsMax: 100 });
         offsets.push(...batch.offsets.subarray(0, batch.n));
         return reader.position >= at!.end;
@@ -255,7 +255,7 @@ describe.skipIf('unavailable' in kafka)(titleWith(kafka, 'on a real Kafka'), () 
     const topics = [{ topic, partitions: [0] }];
     await node.call('AddPartitionsToTxn', { ...who, topics });
     await send(producer, topic, columns([row('never')]));
-    await eventually(
+    await until(
       'the abort is in the log',
       async () => (await broker.listOffsets(topic))[0]!.end === 2,
     );

@@ -14,7 +14,7 @@ import {
 import { systemClock } from '../../support/index.ts';
 import type { Append, Broker, PartitionReader, TopicPartition } from '../broker.ts';
 
-export const patienceMs = 25_000;
+const patienceMs = 25_000;
 
 /** Event times of the rows: recent, so that no default retention deletes them. */
 export const baseTimeMs = Math.floor(systemClock.nowMs() / 1000) * 1000;
@@ -135,19 +135,6 @@ export async function readValues(
   count: number,
 ): Promise<(string | null)[]> {
   return (await readRows(broker, partition, count)).map(({ value }) => textOf(value));
-}
-
-/** Waits until `holds` is true; fails with `what` when it does not become so. */
-export async function eventually(
-  what: string,
-  holds: () => boolean | Promise<boolean>,
-): Promise<void> {
-  const deadline = systemClock.monotonicMs() + patienceMs;
-  while (!(await holds())) {
-    if (systemClock.monotonicMs() > deadline)
-      throw new Error(`not within ${patienceMs} ms: ${what}`);
-    await systemClock.sleep(20);
-  }
 }
 
 /** The code of the error a promise rejects with, or "none". */

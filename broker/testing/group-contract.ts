@@ -1,15 +1,9 @@
 // Groups: every task has one owner, shares are even, and a task's topics stay together.
 
 import { afterEach, expect, it } from 'vitest';
+import { until } from '../../test/support/until.ts';
 import type { AssignedTask, Broker, GroupMember, TaskGroup, TopicPartition } from '../broker.ts';
-import {
-  appendOf,
-  codeOf,
-  eventually,
-  newTopic,
-  type SharedBroker,
-  uniqueName,
-} from './contract-fixtures.ts';
+import { appendOf, codeOf, newTopic, type SharedBroker, uniqueName } from './contract-fixtures.ts';
 
 interface Joined {
   readonly member: GroupMember;
@@ -48,7 +42,7 @@ export function groupCases(shared: SharedBroker): void {
   it('gives a lone member all tasks, each once though it has several topics', async () => {
     const groups = [await taskGroup(shared(), 'a', 3), await taskGroup(shared(), 'b', 1)];
     const only = await join(uniqueName('group'), 'one', groups);
-    await eventually('it has all', () => only.tasks()?.length === 4);
+    await until('it has all', () => only.tasks()?.length === 4);
     expect(only.tasks()).toEqual([...all('a', 3), 'b/0']);
   });
 
@@ -56,14 +50,14 @@ export function groupCases(shared: SharedBroker): void {
     const groups = [await taskGroup(shared(), 'a', 4)];
     const group = uniqueName('group');
     const first = await join(group, 'one', groups);
-    await eventually('the first has all', () => first.tasks()?.length === 4);
+    await until('the first has all', () => first.tasks()?.length === 4);
     const second = await join(group, 'two', groups);
-    await eventually('both have two', () => {
+    await until('both have two', () => {
       return first.tasks()?.length === 2 && second.tasks()?.length === 2;
     });
     expect([...first.tasks()!, ...second.tasks()!].sort()).toEqual(all('a', 4));
     await second.member.leave();
-    await eventually('the first has all again', () => first.tasks()?.length === 4);
+    await until('the first has all again', () => first.tasks()?.length === 4);
   });
 
   it('moves no more tasks than evenness asks for', async () => {
@@ -71,12 +65,12 @@ export function groupCases(shared: SharedBroker): void {
     const group = uniqueName('group');
     const first = await join(group, 'one', groups);
     const second = await join(group, 'two', groups);
-    await eventually('both have three', () => {
+    await until('both have three', () => {
       return first.tasks()?.length === 3 && second.tasks()?.length === 3;
     });
     const before = [new Set(first.tasks()), new Set(second.tasks())] as const;
     const third = await join(group, 'three', groups);
-    await eventually('all have two', () => {
+    await until('all have two', () => {
       return [first, second, third].every((joined) => joined.tasks()?.length === 2);
     });
     expect(first.tasks()!.every((task) => before[0].has(task))).toBe(true);
@@ -89,10 +83,10 @@ export function groupCases(shared: SharedBroker): void {
     const groups = [await taskGroup(shared(), 'a', 1)];
     const group = uniqueName('group');
     const first = await join(group, 'one', groups);
-    await eventually('the first has it', () => first.tasks()?.length === 1);
+    await until('the first has it', () => first.tasks()?.length === 1);
     const second = await join(group, 'two', groups);
-    await eventually('the second knows', () => second.tasks()?.length === 0);
-    await eventually('the first has kept it', () => first.tasks()?.length === 1);
+    await until('the second knows', () => second.tasks()?.length === 0);
+    await until('the first has kept it', () => first.tasks()?.length === 1);
   });
 
   it('counts the living members of a group', async () => {
@@ -101,15 +95,15 @@ export function groupCases(shared: SharedBroker): void {
     const group = uniqueName('group');
     expect(await broker.groupMembers(group)).toBe(0);
     const first = await join(group, 'one', groups);
-    await eventually('one', async () => (await broker.groupMembers(group)) === 1);
+    await until('one', async () => (await broker.groupMembers(group)) === 1);
     const second = await join(group, 'two', groups);
-    await eventually('two', async () => (await broker.groupMembers(group)) === 2);
+    await until('two', async () => (await broker.groupMembers(group)) === 2);
     expect(first.member.memberId).not.toBe(second.member.memberId);
     await second.member.leave();
     await second.member.leave();
-    await eventually('one again', async () => (await broker.groupMembers(group)) === 1);
+    await until('one again', async () => (await broker.groupMembers(group)) === 1);
     await first.member.leave();
-    await eventually('none', async () => (await broker.groupMembers(group)) === 0);
+    await until('none', async () => (await broker.groupMembers(group)) === 0);
   });
 
   it('forgets the committed positions of a group, and those of no other', async () => {
@@ -145,11 +139,11 @@ export function groupCases(shared: SharedBroker): void {
     const group = uniqueName('group');
     await commitAt(broker, group, asked);
     const only = await join(group, 'one', [tasks]);
-    await eventually('it has the task', () => only.tasks()?.length === 1);
+    await until('it has the task', () => only.tasks()?.length === 1);
     expect(await codeOf(broker.deleteOffsets(group))).toBe('MEANSTREAM_REFUSED');
     expect(await broker.committedOffsets(group, asked)).toHaveLength(1);
     await only.member.leave();
-    await eventually('it has left', async () => (await broker.groupMembers(group)) === 0);
+    await until('it has left', async () => (await broker.groupMembers(group)) === 0);
     await broker.deleteOffsets(group);
     expect(await broker.committedOffsets(group, asked)).toEqual([]);
   });

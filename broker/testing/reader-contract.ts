@@ -1,11 +1,11 @@
 // Readers: where they begin, how long they wait, what wakes them, and that they always reach the end.
 
 import { expect, it } from 'vitest';
+import { until } from '../../test/support/until.ts';
 import {
   appendOf,
   codeOf,
   elapsedMs,
-  eventually,
   monotonicMs,
   newTopic,
   readCount,
@@ -48,7 +48,7 @@ export function readerCases(shared: SharedBroker): void {
     const reader = broker.openReader({ topic, partition: 0 }, 0);
     expect(reader.end).toBe(-1);
     await readCount(reader, 3);
-    await eventually('the end is known', async () => {
+    await until('the end is known', async () => {
       await reader.read({ rowsMax: 10, waitMsMax: 50 });
       return reader.end === 3;
     });
@@ -128,7 +128,7 @@ export function readerCases(shared: SharedBroker): void {
     await writer.close();
     const reader = broker.openReader({ topic, partition: 0 }, 0);
     const values: (string | null)[] = [];
-    await eventually('position and end meet, all rows read', async () => {
+    await until('position and end meet, all rows read', async () => {
       const batch = await reader.read({ rowsMax: 10, waitMsMax: 50 });
       values.push(...rowsOf(batch).map(({ value }) => textOf(value)));
       expect(reader.position).toBe(batch.nextOffset);

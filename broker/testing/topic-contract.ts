@@ -1,13 +1,8 @@
 // Topics are made, described and deleted.
 
 import { expect, it } from 'vitest';
-import {
-  appendOf,
-  eventually,
-  newTopic,
-  type SharedBroker,
-  uniqueName,
-} from './contract-fixtures.ts';
+import { until } from '../../test/support/until.ts';
+import { appendOf, newTopic, type SharedBroker, uniqueName } from './contract-fixtures.ts';
 
 export function topicCases(shared: SharedBroker): void {
   it('describes a created topic with its partitions and configs', async () => {
@@ -62,10 +57,10 @@ export function topicCases(shared: SharedBroker): void {
     await writer.append([appendOf(name, 0, ['a'])]);
     await writer.close();
     await broker.deleteTopics([name]);
-    await eventually('the topic is gone', async () => {
+    await until('the topic is gone', async () => {
       return (await broker.describeTopics([name])).length === 0;
     });
-    await eventually('the topic is there again, empty', async () => {
+    await until('the topic is there again, empty', async () => {
       await broker.createTopics([{ name, partitions: 1, replicationFactor: 1, configs: {} }]);
       const [description] = await broker.describeTopics([name]);
       return description !== undefined && (await broker.listOffsets(name))[0]?.end === 0;

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { MemoryBroker } from '../../runtime/testing/memory-broker.ts';
 import { type RecordBatch, RecordBatchBuilder, recordValue } from '../../schemas/index.ts';
 import { silentLogger, systemClock } from '../../support/index.ts';
+import { until } from '../../test/support/until.ts';
 import { TopicTail, type TopicTailOptions } from './topic-tail.ts';
 
 async function setUp(partitions = 2) {
@@ -33,11 +34,6 @@ function valuesOf(batch: RecordBatch): string[] {
   );
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 500 && !condition(); i += 1) await systemClock.sleep(5);
-  expect(condition()).toBe(true);
-}
-
 test('everything of all partitions, in order, and then what comes', async () => {
   const { seen, append, tail } = await setUp();
   append(0, 'a1', 'a2', 'a3', 'a4', 'a5');
@@ -46,7 +42,7 @@ test('everything of all partitions, in order, and then what comes', async () => 
   await following.start();
   await following.caughtUp;
   append(1, 'b2');
-  await until(() => seen.length === 7);
+  await until('all seven have come', () => seen.length === 7);
   expect(seen.filter((value) => value.startsWith('a'))).toEqual(['a1', 'a2', 'a3', 'a4', 'a5']);
   expect(seen.filter((value) => value.startsWith('b'))).toEqual(['b1', 'b2']);
   await following.stop();
@@ -69,7 +65,7 @@ test('what is appended right after the start is not missed', async () => {
   await following.start();
   expect(following.isCaughtUp).toBe(true);
   append(0, 'new');
-  await until(() => seen.length > 0);
+  await until('the new one has come', () => seen.length > 0);
   expect(seen).toEqual(['new']);
   await following.stop();
 });
@@ -125,7 +121,7 @@ test('a topic that was made anew is read from its start', async () => {
   await following.stop();
   const resumed = tail({ from: new Map([[0, 3]]) });
   await resumed.start();
-  await until(() => seen.length === 4);
+  await until('the new one has come', () => seen.length === 4);
   expect(seen).toEqual(['a', 'b', 'c', 'new']);
   await resumed.stop();
 });

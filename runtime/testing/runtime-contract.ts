@@ -14,6 +14,7 @@ import {
   silentLogger,
   systemClock,
 } from '../../support/index.ts';
+import { until } from '../../test/support/until.ts';
 import { Topology } from '../../topology/index.ts';
 import type { StreamRuntimeOptions } from '../options.ts';
 import { StreamRuntime } from '../stream-runtime.ts';
@@ -94,16 +95,16 @@ export function runtimeContract({ name, create }: RuntimeContract): void {
     const states = (runtime: StreamRuntime) =>
       Object.fromEntries(runtime.status().tasks.map((task) => [task.taskId, task.state]));
     const ready = (runtime: StreamRuntime) =>
-      eventually('the runtime is ready', () => runtime.status().ready);
+      until('the runtime is ready', () => runtime.status().ready);
 
     test('counts what comes, tells how far it is, and stops with all committed', async () => {
       await topics({ lines: 2, totals: 2 });
       const runtime = await start(wordCount());
       await send('lines', 0, ['a b', 'b']);
       await send('lines', 1, ['a']);
-      await eventually('four totals', async () => (await totals()).length === 4);
+      await until('four totals', async () => (await totals()).length === 4);
       expect(await totals()).toEqual(['a 1', 'b 1', 'b 2', 'a 1']);
-      await eventually('no lag', () => runtime.status().tasks.every((it) => it.lastCommitAtMs));
+      await until('no lag', () => runtime.status().tasks.every((it) => it.lastCommitAtMs));
       const { state, ready: isReady, reasons, tasks } = runtime.status();
       expect({ state, isReady, reasons }).toEqual({ state: 'RUNNING', isReady: true, reasons: [] });
       expect(tasks.find((task) => task.taskId === 'count_0')).toMatchObject({
@@ -151,7 +152,7 @@ export function runtimeContract({ name, create }: RuntimeContract): void {
         if (run === 1) await rm(join(folder, 'one'), { recursive: true, force: true });
       }
       const runtime = await start(wordCount());
-      await eventually('all totals', async () => (await totals()).length === 400);
+      await until('all totals', async () => (await totals()).length === 400);
       await runtime.stop();
       expect(await highestCounts()).toEqual(expectedCounts(sent.flat()));
       expect(await totals()).toHaveLength(400);
@@ -163,19 +164,19 @@ export function runtimeContract({ name, create }: RuntimeContract): void {
       const noted = (instance: string) =>
         wordCount({ opened: ({ taskId }) => void log.push(`${instance} opens ${taskId}`) });
       const one = await start(noted('one'));
-      await eventually('one has all', () => Object.keys(states(one)).length === 4);
+      await until('one has all', () => Object.keys(states(one)).length === 4);
       await ready(one);
       for (let partition = 0; partition < 4; partition++)
         await send('lines', partition, [`p${partition}`]);
-      await eventually('the first totals', async () => (await totals()).length === 4);
+      await until('the first totals', async () => (await totals()).length === 4);
       const two = await start(noted('two'), { instanceId: 'two' });
-      await eventually('they share', () => {
+      await until('they share', () => {
         return Object.keys(states(one)).length === 2 && Object.keys(states(two)).length === 2;
       });
       await ready(two);
       for (let partition = 0; partition < 4; partition++)
         await send('lines', partition, [`p${partition}`]);
-      await eventually('the second totals', async () => (await totals()).length === 8);
+      await until('the second totals', async () => (await totals()).length === 8);
       expect((await totals()).sort()).toEqual(
         [0, 1, 2, 3].flatMap((partition) => [`p${partition} 1`, `p${partition} 2`]),
       );
@@ -189,11 +190,11 @@ export function runtimeContract({ name, create }: RuntimeContract): void {
       await ready(runtime);
       const thief = await broker.openTransactionalWriter('app-count_0');
       await send('lines', 0, ['a']);
-      await eventually('it notices', () => runtime.status().tasks.length === 0);
+      await until('it notices', () => runtime.status().tasks.length === 0);
       expect(runtime.status().reasons.join()).toContain('count_0 has another owner');
       expect(await totals()).toEqual([]);
       await thief.close();
-      await eventually('it is back', async () => (await totals()).length === 1);
+      await until('it is back', async () => (await totals()).length === 1);
       await ready(runtime);
     });
 
@@ -208,7 +209,7 @@ export function runtimeContract({ name, create }: RuntimeContract): void {
       });
       const runtime = await start(topology, { onFatal: (error) => void fatal.push(error) });
       await send('lines', 0, ['fine', 'boom']);
-      await eventually('it gives up', () => fatal.length > 0);
+      await until('it gives up', () => fatal.length > 0);
       expect(booms).toBe(2);
       expect(fatal).toHaveLength(1);
       expect(fatal[0]!.message).toMatch(
@@ -217,7 +218,7 @@ export function runtimeContract({ name, create }: RuntimeContract): void {
       expect(runtime.status()).toMatchObject({ state: 'FAILED', ready: false });
       expect(states(runtime)).toEqual({ count_0: 'FAILED', count_1: 'RUNNING' });
       await send('lines', 1, ['other']);
-      await eventually('the other one works', async () => (await totals()).includes('other 1'));
+      await until('the other one works', async () => (await totals()).includes('other 1'));
     });
 
     test('a processor that fails once is forgiven', async () => {
@@ -231,7 +232,7 @@ export function runtimeContract({ name, create }: RuntimeContract): void {
       const runtime = await start(topology);
       for (let round = 1; round <= 3; round++) {
         await send('lines', 0, [`shy${round}`]);
-        await eventually('it counts', async () => (await totals()).length === round);
+        await until('it counts', async () => (await totals()).length === round);
       }
       expect(await totals()).toEqual(['shy1 1', 'shy2 1', 'shy3 1']);
       await ready(runtime);
@@ -261,7 +262,7 @@ export function runtimeContract({ name, create }: RuntimeContract): void {
       await start(topology, { commitIntervalMs: 200, batchRowsMax: 512 });
       const written = async () =>
         (await readAll(broker, 'totals')).map(({ value }) => text.decode(value!)).join('');
-      await eventually('all of it', async () => (await written()).length === 500 * 40);
+      await until('all of it', async () => (await written()).length === 500 * 40);
       expect(await written()).toBe(lines.join(''));
     });
 
@@ -277,7 +278,7 @@ export function runtimeContract({ name, create }: RuntimeContract): void {
         .sink('out', { from: ['inflate'], topic: 'totals' });
       await start(topology, { batchRowsMax: 4, onFatal: (error) => void fatal.push(error) });
       await send('lines', 0, ['x', 'y']);
-      await eventually('it gives up', () => fatal.length === 1);
+      await until('it gives up', () => fatal.length === 1);
       expect(await readAll(broker, 'totals')).toEqual([]);
       expect(fatal[0]!.message).toContain('the record at lines-0, offset 0, can never fit');
       expect(fatal[0]!.message).toMatch(
@@ -301,7 +302,7 @@ export function runtimeContract({ name, create }: RuntimeContract): void {
         .sink('out', { from: ['inflate'], topic: 'totals' });
       await send('rare', 0, ['x', 'y']);
       await start(topology, { batchRowsMax: 4, onFatal: (error) => void fatal.push(error) });
-      await eventually('it gives up', async () => {
+      await until('it gives up', async () => {
         await send('busy', 0, ['a', 'b', 'c', 'd', 'e']);
         return fatal.length === 1;
       });
@@ -324,7 +325,7 @@ export function runtimeContract({ name, create }: RuntimeContract): void {
         .processor('inflate', { from: ['lines'], create: () => inflate })
         .sink('out', { from: ['inflate'], topic: 'totals' });
       await start(topology, { onFatal: (error) => void fatal.push(error) });
-      await eventually('it gives up', () => fatal.length === 1);
+      await until('it gives up', () => fatal.length === 1);
       expect(fatal[0]!.message).toContain('without a record of its input');
     });
 
@@ -334,11 +335,11 @@ export function runtimeContract({ name, create }: RuntimeContract): void {
       const logger: Logger = { ...silentLogger, warn: (_, message) => void warnings.push(message) };
       const one = await start(wordCount({}, 1));
       await send('lines', 0, ['a b', 'b']);
-      await eventually('three totals', async () => (await totals()).length === 3);
+      await until('three totals', async () => (await totals()).length === 3);
       await one.stop();
       await start(wordCount({}, 2), { logger });
       await send('lines', 0, ['b']);
-      await eventually('one more', async () => (await totals()).length === 4);
+      await until('one more', async () => (await totals()).length === 4);
       expect((await totals()).at(-1)).toBe('b 3');
       expect(warnings.join('\n')).toContain('schema 1 where 2');
     });
@@ -362,12 +363,12 @@ export function runtimeContract({ name, create }: RuntimeContract): void {
       for (let round = 1; round <= 5; round++) {
         await send('busy', 0, [String(round)]);
         const startedMs = systemClock.monotonicMs();
-        await eventually('it came', () => seen.length === round);
+        await until('it came', () => seen.length === round);
         tookMs.push(systemClock.monotonicMs() - startedMs);
       }
       expect(Math.min(...tookMs)).toBeLessThan(20);
       await send('quiet', 0, ['now']);
-      await eventually('it came', () => seen.at(-1) === 'quiet now');
+      await until('it came', () => seen.at(-1) === 'quiet now');
     });
 
     test('a global store is full before the first task opens, and follows its topic', async () => {
@@ -390,7 +391,7 @@ export function runtimeContract({ name, create }: RuntimeContract): void {
       await ready(runtime);
       expect(atOpen.sort()).toEqual(['first', 'second']);
       await send('rules', 1, ['third']);
-      await eventually('the third', () => rules.all.includes('third'));
+      await until('the third', () => rules.all.includes('third'));
       expect(runtime.globalStore('rules')).toBe(rules);
     });
 
@@ -410,12 +411,12 @@ export function runtimeContract({ name, create }: RuntimeContract): void {
       const runtime = await start(topology);
       await send('lines', 0, ['a']);
       const waiting = () => runtime.status().tasks[0]?.waiting;
-      await eventually('it waits', () => waiting() === 'waiting for the door');
+      await until('it waits', () => waiting() === 'waiting for the door');
       await send('lines', 0, ['b', 'c']);
-      await eventually('with what followed', () => sizes.at(-1) === 3);
+      await until('with what followed', () => sizes.at(-1) === 3);
       expect(sizes.length).toBeLessThan(100);
       open = true;
-      await eventually('it goes on', () => waiting() === null);
+      await until('it goes on', () => waiting() === null);
       expect(runtime.status().tasks[0]!.positions[0]).toMatchObject({ position: 3, lag: 0 });
     });
 
@@ -432,7 +433,7 @@ export function runtimeContract({ name, create }: RuntimeContract): void {
         longestMs = Math.max(longestMs, systemClock.monotonicMs() - startedMs);
       }
       expect(longestMs).toBeLessThan(500);
-      await eventually('all totals', async () => (await totals()).length === 50_000);
+      await until('all totals', async () => (await totals()).length === 50_000);
     });
 
     test('missing topics and unequal partitions are named, all at once, with the remedy', async () => {
@@ -450,17 +451,6 @@ export function runtimeContract({ name, create }: RuntimeContract): void {
   });
 }
 
-const patienceMs = 10_000;
-
 async function readOne(reader: PartitionReader): Promise<void> {
   while ((await reader.read({ rowsMax: 1, waitMsMax: 1000 })).n === 0);
-}
-
-async function eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadlineMs = systemClock.monotonicMs() + patienceMs;
-  while (!(await holds())) {
-    if (systemClock.monotonicMs() > deadlineMs)
-      throw new Error(`Not within ${patienceMs} ms: ${what}`);
-    await systemClock.sleep(5);
-  }
 }

@@ -81,7 +81,7 @@ export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Asks until the answer is truthy; fails with the description when the time is up. */
+/** Asks until the answer is truthy; an error is none yet. Fails with the description when the time is up. */
 export async function eventually<T>(
   description: string,
   ask: () => Promise<T | undefined | false> | T | undefined | false,
