@@ -47,6 +47,7 @@ async function start(
   processor: Processor<RecordBatch>,
   commitIntervalMs: number,
   options: Partial<ProcessorOptions> = {},
+  limits: { batchRowsMax?: number } = {},
 ): Promise<void> {
   runtime = new StreamRuntime({
     ...{
@@ -55,6 +56,7 @@ async function start(
       stateDir,
       commitIntervalMs,
       clock: systemClock,
+      ...limits,
     },
     ...{ applicationId: 'app', instanceId: 'one', storeEngine: 'memory' },
   });
@@ -76,6 +78,31 @@ test('commits of a task that nobody waits for begin as far apart as its topology
   // The first may follow the start at once.
   const gapsMs = begunMs.slice(1).map((ms, i) => ms - begunMs[i]!);
   expect(Math.min(...gapsMs)).toBeGreaterThan(100);
+});
+
+test('a task that is behind commits less often, and does commit', async () => {
+  const intervalMs = 50;
+  const took: { rows: number; ms: number }[] = [];
+  const slow: Processor<RecordBatch> = {
+    process: (batch, context) => {
+      copy.process(batch, context);
+      const ms = systemClock.monotonicMs();
+      took.push({ rows: batch.n, ms });
+      while (systemClock.monotonicMs() < ms + 1);
+    },
+  };
+  const begun: { rows: number; ms: number }[] = [];
+  broker.faults.commit = () => {
+    const rows = took.reduce((sum, batch) => sum + batch.rows, 0);
+    begun.push({ rows, ms: systemClock.monotonicMs() });
+  };
+  for (let line = 0; line < 4_000; line++) send();
+  await start(slow, intervalMs, {}, { batchRowsMax: 10 });
+  await eventually(() => begun.at(-1)?.rows === 4_000);
+  const [first] = begun;
+  expect(first!.ms - took[0]!.ms).toBeGreaterThan(2 * intervalMs);
+  // A batch takes 1 ms at least: after four intervals there is still more than half to do.
+  expect(first!.rows).toBeLessThan(2_500);
 });
 
 test('a transaction is begun with the first rows of which a commit follows soon', async () => {

@@ -5,7 +5,7 @@
 //
 // Whatever fails, the caller closes the task and takes it over anew: the group's offsets then tell what happened.
 
-import type { TransactionalWriter } from '../broker/index.ts';
+import type { CommittedOffset, TransactionalWriter } from '../broker/index.ts';
 import type { StoreProgress } from '../state-stores/index.ts';
 import {
   CommitOutcomeUnknownError,
@@ -27,8 +27,8 @@ export interface CommitParts {
   readonly streamTimeMs: number;
 }
 
-/** @throws what TransactionalWriter.commit throws, and TaskCorruptedError or RetriableError from the stores. */
-export async function commitTransaction(parts: CommitParts): Promise<void> {
+/** @returns the positions that it moved the group to. @throws what TransactionalWriter.commit throws, and TaskCorruptedError or RetriableError from the stores. */
+export async function commitTransaction(parts: CommitParts): Promise<readonly CommittedOffset[]> {
   const { environment, writer, sources, outputs, stores, streamTimeMs } = parts;
   const { applicationId, clock, metrics } = environment;
   const startedMs = clock.monotonicMs();
@@ -53,6 +53,7 @@ export async function commitTransaction(parts: CommitParts): Promise<void> {
   }
   metrics.commitDuration.observe((clock.monotonicMs() - startedMs) / 1000);
   metrics.lastProgress.set(clock.nowMs() / 1000);
+  return offsets;
 }
 
 function outcomeOf(error: unknown): string {

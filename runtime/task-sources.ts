@@ -4,7 +4,7 @@
 //   position    the next offset to process: after the last batch dealt with, or at its start when it is to be retried
 //   committed   the position in the last transaction (or the group's, at start)
 
-import type { Broker, PartitionReader } from '../broker/index.ts';
+import type { Broker, CommittedOffset, PartitionReader } from '../broker/index.ts';
 import type { RecordBatch } from '../schemas/index.ts';
 import type { Clock } from '../support/index.ts';
 import type { SourceNode } from '../topology/index.ts';
@@ -136,9 +136,10 @@ export class TaskSources {
     for (const source of this.all) source.pausedUntilMs = 0;
   }
 
-  committed(): void {
-    for (const source of this.all) {
-      source.committed = source.position;
+  /** @param offsets in the order of `all`. A read that was under way may have moved a position over a gap since. */
+  committed(offsets: readonly CommittedOffset[]): void {
+    for (const [i, source] of this.all.entries()) {
+      source.committed = offsets[i]!.offset;
       source.pendingRows = 0;
     }
   }

@@ -40,6 +40,7 @@ import type { TaskPosition, TaskState } from './status.ts';
 import { TakenIn } from './taken-in.ts';
 import {
   aheadShareMin,
+  behindIntervals,
   closeMsMax,
   offsetsOnlyCommitMs,
   prepareMsMax,
@@ -334,7 +335,7 @@ export class Task {
 
   async #commit(sources: TaskSources): Promise<void> {
     const { clock, metrics } = this.#environment;
-    await commitTransaction({
+    const offsets = await commitTransaction({
       environment: this.#environment,
       writer: this.#writer!,
       sources,
@@ -345,7 +346,7 @@ export class Task {
     this.#outputs.clear();
     for (const { topic, pendingRows } of sources.all)
       metrics.pointsConsumed.inc({ topic }, pendingRows);
-    sources.committed();
+    sources.committed(offsets);
     this.#lastCommitAtMs = clock.nowMs();
     this.#reportLag();
   }
@@ -356,8 +357,8 @@ export class Task {
   }
 
   /**
-   * At the interval since the last commit began, but half of an interval at least is for processing; and when more waits than
-   * a batch, as long as the last commit took: the slower they are, the more each has to carry.
+   * At the interval since the last commit began, but half of an interval at least is for processing. A task that is behind
+   * commits less often: what it took in first has waited for long already, and each commit costs as much as thousands of rows.
    */
   #msUntilCommit(): number {
     const { clock, limits } = this.#environment;
@@ -365,14 +366,19 @@ export class Task {
     if (!moved) return Number.POSITIVE_INFINITY;
     const { commitMsMin } = this.#plan.subTopology;
     const touchedMs = Math.max(limits.commitIntervalMs, commitMsMin);
-    const intervalMs = this.#touched ? touchedMs : offsetsOnlyCommitMs;
-    const isBehind = (this.#sources?.lag ?? 0) > limits.batchRowsMax;
-    const lastMs = isBehind ? this.#commitEndedMs - this.#commitStartedMs : 0;
+    const usualMs = this.#touched ? touchedMs : offsetsOnlyCommitMs;
+    const intervalMs = this.#isBehind ? usualMs * behindIntervals : usualMs;
     const dueMs = Math.max(
       this.#commitStartedMs + intervalMs,
-      this.#commitEndedMs + Math.max(intervalMs / 2, lastMs),
+      this.#commitEndedMs + intervalMs / 2,
     );
     return Math.max(0, dueMs - clock.monotonicMs());
+  }
+
+  /** More waits than a batch, and than what the open transaction took in. */
+  get #isBehind(): boolean {
+    const { lag, pendingRows } = this.#sources ?? { lag: 0, pendingRows: 0 };
+    return lag > Math.max(this.#environment.limits.batchRowsMax, pendingRows);
   }
 
   #times(): PunctuationTimes {
