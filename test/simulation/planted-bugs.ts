@@ -30,7 +30,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   bug(
     'the offsets are read before the older owner is fenced',
     task,
-    592,
+    2119,
     [
       '    this.#writer = await broker.openTransactionalWriter',
       '    const committed = await broker.committedOffsets(applicationId, sources.map(({ topic }) => ({ topic, partition: this.#partition })));\n    this.#writer = await broker.openTransactionalWriter',
@@ -43,7 +43,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   ]),
   bug('a commit without an answer counts as done', task, 1, [
     '      streamTimeMs: this.#streamTimeMs,\n    });\n    this.#outputs.clear();',
-    "      streamTimeMs: this.#streamTimeMs,\n    }).catch((error) => { if (error.code !== 'MEANSTREAM_COMMIT_OUTCOME_UNKNOWN') throw error; });\n    this.#outputs.clear();",
+    "      streamTimeMs: this.#streamTimeMs,\n    }).catch((error) => { if (error.code !== 'MEANSTREAM_COMMIT_OUTCOME_UNKNOWN') throw error; return sources.all.map((source) => ({ ...source, offset: source.position, metadata: '' })); });\n    this.#outputs.clear();",
   ]),
   bug('a commit without an answer counts as not done, and is made again', commit, 8, [
     'await writer.commit({ appends, group: applicationId, offsets });',

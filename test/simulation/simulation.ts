@@ -75,7 +75,8 @@ class Simulation {
     this.#random = new Random(seed);
     const random = new Random(this.#random.uint32());
     this.#limits = {
-      commitIntervalMs: 10 + random.below(120),
+      // Tasks are mostly behind, and then commit four times less often.
+      commitIntervalMs: 3 + random.below(30),
       batchRowsMax: 1 + random.below(40),
       // So few that rows go ahead of their commit.
       ...(seed % 3 === 0 ? { commitBytesMax: 800 } : {}),
