@@ -98,7 +98,7 @@ test('a task that is behind commits less often, and does commit', async () => {
   };
   for (let line = 0; line < 4_000; line++) send();
   await start(slow, intervalMs, {}, { batchRowsMax: 10 });
-  await eventually(() => begun.at(-1)?.rows === 4_000);
+  await until('all is committed', () => begun.at(-1)?.rows === 4_000);
   const [first] = begun;
   expect(first!.ms - took[0]!.ms).toBeGreaterThan(2 * intervalMs);
   // A batch takes 1 ms at least: after four intervals there is still more than half to do.
