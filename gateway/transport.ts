@@ -7,8 +7,7 @@
 
 import type { HttpRequest, HttpResponse, TemplatedApp } from 'uWebSockets.js';
 import { STATUS_CODES } from 'node:http';
-import type { Clock, Logger, Metrics } from '../support/index.ts';
-import { BodyMemory } from './body-memory.ts';
+import { type Clock, type Logger, type Metrics, ReusedMemory } from '../support/index.ts';
 import type { GatewayRequest, GatewayResponse, Route } from './http.ts';
 import type { GatewayLimits } from './limits.ts';
 import { ProblemError, problemOf, problemResponse } from './problem.ts';
@@ -38,7 +37,7 @@ interface Exchange {
   /** Of its body, as far as it is here. */
   bytes: number;
   /** What its body lies in. */
-  memory: Uint8Array | undefined;
+  memory: ArrayBuffer | undefined;
 }
 
 const everyAnswer: readonly (readonly [string, string])[] = [
@@ -49,7 +48,10 @@ const everyAnswer: readonly (readonly [string, string])[] = [
 /** Serves every HTTP request of `app` that is not an upgrade. */
 export function serveHttp(app: TemplatedApp, options: TransportOptions): void {
   const { router, limits, clock, logger, metrics } = options;
-  const memory = new BodyMemory(limits.bodyBytesHeldMax);
+  const memory = new ReusedMemory({
+    pieceBytesMin: 4_096,
+    freeBytesMax: limits.bodyBytesHeldMax,
+  });
   const loads = new Map<Route, RouteLoad>();
   const loadOf = (route: Route) => {
     const load = loads.get(route) ?? new RouteLoad(limits);
@@ -115,7 +117,7 @@ export function serveHttp(app: TemplatedApp, options: TransportOptions): void {
         memory,
         accept: (bytes) => accept(exchange, bytes, limits),
         done: (whole, bytes) => {
-          exchange.memory = whole;
+          exchange.memory = whole.buffer;
           go(whole.subarray(0, bytes));
         },
         fail: (error) => fail(error, !isDrained),
@@ -175,16 +177,16 @@ function lengthOf(request: HttpRequest): number | undefined {
 }
 
 interface BodyReading {
-  readonly memory: BodyMemory;
+  readonly memory: ReusedMemory;
   /** So many bytes have come. @throws ProblemError when that is too much. */
   readonly accept: (bytes: number) => void;
   /** Takes the memory over in which the body's bytes lie in front. */
-  readonly done: (whole: Uint8Array, bytes: number) => void;
+  readonly done: (whole: Uint8Array<ArrayBuffer>, bytes: number) => void;
   readonly fail: (error: unknown) => void;
 }
 
 function readBody(response: HttpResponse, { memory, accept, done, fail }: BodyReading): void {
-  let taken: Uint8Array = noBody;
+  let taken = noBody;
   let bytes = 0;
   let isOver = false;
   response.onData((chunk, isLast) => {
@@ -195,14 +197,14 @@ function readBody(response: HttpResponse, { memory, accept, done, fail }: BodyRe
       accept(bytes);
     } catch (error) {
       isOver = true;
-      if (taken.length > 0) memory.give(taken);
+      memory.give(taken.buffer);
       return fail(error);
     }
     // The chunk is taken away from us when this returns.
     if (bytes > taken.length) {
-      const larger = memory.take(bytes);
+      const larger = new Uint8Array(memory.take(bytes));
       larger.set(taken.subarray(0, before));
-      if (taken.length > 0) memory.give(taken);
+      memory.give(taken.buffer);
       taken = larger;
     }
     taken.set(new Uint8Array(chunk), before);

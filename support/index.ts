@@ -37,4 +37,5 @@ export { type Logger, silentLogger } from './logger.ts';
 export { escapeMarkup } from './markup.ts';
 export { Metrics, type MetricValues, mergedMetrics } from './metrics.ts';
 export { Random } from './random.ts';
+export { ReusedMemory } from './reused-memory.ts';
 export { nextDueMs, scheduleFault } from './schedule.ts';

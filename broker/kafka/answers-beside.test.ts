@@ -3,8 +3,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { AnswerMemory, largeBytesMin } from './answer-memory.ts';
-import { AnswersBeside, type OnRead } from './answers-beside.ts';
+import { AnswersBeside, answerMemory, largeBytesMin, type OnRead } from './answers-beside.ts';
 
 /** As Kafka frames an answer. */
 function framed(correlationId: number, body: Buffer): Buffer {
@@ -52,7 +51,7 @@ it('gives every answer whole and in order, wherever the pieces are cut', () => {
       fc.array(size, { minLength: 1, maxLength: 6 }),
       fc.array(fc.integer({ min: 1, max: 300_000 }), { minLength: 1 }),
       (sizes, cuts) => {
-        const answers = new AnswersBeside(new AnswerMemory());
+        const answers = new AnswersBeside(answerMemory());
         const { data, faults, read } = recordingSocket(answers);
         const bodies = sizes.map((bytes, i) => bodyOfSize(bytes, i));
         const wire = Buffer.concat(bodies.map((body, i) => framed(i + 7, body)));
@@ -76,7 +75,7 @@ it('gives every answer whole and in order, wherever the pieces are cut', () => {
 });
 
 it('uses memory again once it was released, and never before', () => {
-  const answers = new AnswersBeside(new AnswerMemory());
+  const answers = new AnswersBeside(answerMemory());
   const { data, read } = recordingSocket(answers);
   const answerOf = (seed: number) => {
     read(framed(seed, bodyOfSize(200_000, seed)));
@@ -119,7 +118,7 @@ it.each([
   });
   await once(listening, 'listening');
   const { port } = listening.address() as AddressInfo;
-  const answers = new AnswersBeside(new AnswerMemory());
+  const answers = new AnswersBeside(answerMemory());
   const socket = answers.socket((onread) => open({ host: '127.0.0.1', port, onread }));
   const read: Buffer[] = [];
   await new Promise<void>((resolve, reject) => {
@@ -138,7 +137,7 @@ it.each([
 });
 
 it('ends the connection to what is no Kafka', () => {
-  const { data, faults, read } = recordingSocket(new AnswersBeside(new AnswerMemory()));
+  const { data, faults, read } = recordingSocket(new AnswersBeside(answerMemory()));
   read(Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'));
   expect(faults).toHaveLength(1);
   expect(data).toEqual([]);

@@ -6,7 +6,7 @@
 //   to kafkajs     12         correlation id     mark (4) number (4)
 
 import type { Socket } from 'node:net';
-import { type AnswerMemory, largeBytesMin } from './answer-memory.ts';
+import { ReusedMemory } from '../../support/index.ts';
 
 /** What a stand-in begins with; its number follows. No answer of eight bytes has these bytes in it. */
 const mark = 0xa5e1_7ec3;
@@ -16,12 +16,21 @@ const headBytes = 8;
 /** More than Kafka sends for any request of ours: a fetch of 16 MiB behind one batch of 64. */
 const answerBytesMax = 134_217_728;
 const readBytes = 262_144;
+/** Smaller answers kafkajs gets whole. */
+export const largeBytesMin = 65_536;
+/** Kept for the next large answers: what a few fetches of several partitions take. */
+const freeBytesMax = 64 * 1_048_576;
 
 /** One answer's body. */
 export interface Answer {
   readonly bytes: Buffer;
   /** Says that nobody looks at the bytes any more. To be called once at most, and not at all when in doubt. */
   readonly release: () => void;
+}
+
+/** For the large answers of all connections. */
+export function answerMemory(): ReusedMemory {
+  return new ReusedMemory({ pieceBytesMin: 2 * largeBytesMin, freeBytesMax });
 }
 
 /** For `net.connect` and `tls.connect`: where to read to next, and what was read. */
@@ -32,11 +41,11 @@ export interface OnRead {
 
 /** The answers of one connection, whatever sockets it has one after the other. */
 export class AnswersBeside {
-  readonly #memory: AnswerMemory;
+  readonly #memory: ReusedMemory;
   readonly #waiting = new Map<number, Answer>();
   #last = 0;
 
-  constructor(memory: AnswerMemory) {
+  constructor(memory: ReusedMemory) {
     this.#memory = memory;
   }
 
@@ -92,17 +101,17 @@ interface Takers {
 
 /** Cuts what a socket reads into answers. */
 class AnswerStream {
-  readonly #memory: AnswerMemory;
+  readonly #memory: ReusedMemory;
   readonly #takers: Takers;
   readonly #head = Buffer.alloc(headBytes);
   #headSize = 0;
   /** The answer under way, with length and correlation id when it is small. */
-  #target: Buffer | undefined;
+  #target: Buffer<ArrayBuffer> | undefined;
   #isLarge = false;
   #filled = 0;
   #wanted = 0;
 
-  constructor(memory: AnswerMemory, takers: Takers) {
+  constructor(memory: ReusedMemory, takers: Takers) {
     this.#memory = memory;
     this.#takers = takers;
   }
@@ -147,7 +156,7 @@ class AnswerStream {
     }
     at = this.#fillHead(chunk, at, headBytes);
     if (this.#headSize === headBytes) {
-      this.#begin(this.#memory.take(length - lengthBytes), length - lengthBytes);
+      this.#begin(Buffer.from(this.#memory.take(length - lengthBytes)), length - lengthBytes);
       this.#isLarge = true;
     }
     return at;
@@ -159,7 +168,7 @@ class AnswerStream {
     return at;
   }
 
-  #begin(target: Buffer, wanted: number): void {
+  #begin(target: Buffer<ArrayBuffer>, wanted: number): void {
     this.#target = target;
     this.#wanted = wanted;
     this.#filled = 0;
@@ -167,13 +176,13 @@ class AnswerStream {
     this.#headSize = 0;
   }
 
-  #finish(target: Buffer): void {
+  #finish(target: Buffer<ArrayBuffer>): void {
     this.#target = undefined;
     if (!this.#isLarge) {
       this.#takers.small(target);
       return;
     }
-    const release = () => this.#memory.give(target);
+    const release = () => this.#memory.give(target.buffer);
     const bytes = target.subarray(0, this.#wanted);
     this.#takers.large(this.#head.readInt32BE(lengthBytes), { bytes, release });
   }

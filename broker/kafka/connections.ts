@@ -10,7 +10,7 @@ import {
   MeanstreamError,
   RetriableError,
 } from '../../support/index.ts';
-import { AnswerMemory } from './answer-memory.ts';
+import { answerMemory } from './answers-beside.ts';
 import { check, coordinatorMoved, isRefusal } from './kafka-errors.ts';
 import {
   KafkaNode,
@@ -50,7 +50,7 @@ export class Connections {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly #options: ConnectionsOptions;
-  readonly #memory = new AnswerMemory();
+  readonly #memory = answerMemory();
   readonly #seeds: readonly Address[];
   readonly #lanes = new Map<string, Map<string, Promise<KafkaNode>>>();
   readonly #leaders = new Map<string, Map<number, number>>();

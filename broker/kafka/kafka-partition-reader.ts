@@ -15,7 +15,7 @@ const chunksMax = 2;
 const fetchBytesMin = 1_048_576;
 /**
  * For a reader whose memory comes back: so much is at hand when a transaction has kept it waiting. With what is around it, it
- * fits into 4 MiB of answer-memory.ts.
+ * fits into 4 MiB of memory that is used again (answers-beside.ts).
  */
 const fetchBytesReused = 4 * 1_048_576 - 8_192;
 const fetchBytesMax = 64 * 1_048_576;

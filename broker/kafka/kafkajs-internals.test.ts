@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
 import { silentLogger } from '../../support/index.ts';
-import { AnswerMemory } from './answer-memory.ts';
+import { answerMemory } from './answers-beside.ts';
 import { errorName, KafkaNode, MemberAssignment, MemberMetadata } from './kafkajs-internals.ts';
 
 const require = createRequire(import.meta.url);
@@ -15,7 +15,7 @@ const options = {
   connectMsMax: 1_000,
   requestMsMax: 1_000,
   logger: silentLogger,
-  memory: new AnswerMemory(),
+  memory: answerMemory(),
 };
 
 test('kafkajs is the version whose inner modules we know', () => {

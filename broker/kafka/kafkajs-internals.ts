@@ -6,8 +6,7 @@ import { createRequire } from 'node:module';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import type { SASLOptions } from 'kafkajs';
-import type { Logger } from '../../support/index.ts';
-import type { AnswerMemory } from './answer-memory.ts';
+import type { Logger, ReusedMemory } from '../../support/index.ts';
 import { type Answer, AnswersBeside } from './answers-beside.ts';
 import { BodiesBeside } from './bodies-beside.ts';
 
@@ -34,7 +33,7 @@ export interface NodeOptions {
   readonly requestMsMax: number;
   readonly logger: Logger;
   /** For the bodies of large answers. */
-  readonly memory: AnswerMemory;
+  readonly memory: ReusedMemory;
 }
 
 interface ErrorRow {
