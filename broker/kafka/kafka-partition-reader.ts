@@ -245,6 +245,7 @@ export class KafkaPartitionReader implements PartitionReader, FetchSlot {
       this.#connections.clock.sleep(waitMs, timer.signal),
     ]);
     this.#arrived = undefined;
-    timer.abort();
+    // Without a reason a DOMException is made, with its stack: at each wait.
+    timer.abort('arrived');
   }
 }

@@ -3,6 +3,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Random } from '../../support/index.ts';
 import { type ClusterSums, clusterSums, type Kernels } from './kernels.ts';
 import { loadNativeKernels } from './native.ts';
 import { referenceKernels } from './reference.ts';
@@ -40,6 +41,9 @@ const shapes = fc.record({
   dims: fc.constantFrom(1, 2, 3, 4, 5, 7, 8, 9, 13, 16, 31, 33, 50),
   k: fc.constantFrom(1, 2, 3, 5, 6, 7, 8, 9, 16, 17, 59, 60, 61, 64, 65, 130, 200),
 });
+
+/** Scales whose reciprocals, or quotients by them, leave float64. */
+const extremes = [Number.MIN_VALUE, 1e-305, 1.7e308];
 
 function upTo(limit: number): fc.Arbitrary<number> {
   return fc.float({ min: Math.fround(-limit), max: Math.fround(limit), noNaN: true });
@@ -173,6 +177,36 @@ for (const { name, kernels } of sets) {
         );
       });
     }
+
+    it('scale to the last bit, for quotients where float32 rounds one way or the other', () => {
+      const random = new Random(7);
+      const dims = 1_500;
+      const n = 20;
+      // 0 − mean is exact, and over scale it is next to the middle between two numbers of float32, or is that middle.
+      const scale = Float64Array.from({ length: dims }, () => 2 ** (20 * random.float() - 10));
+      const mean = scale.map((s) => {
+        const middle = Math.fround(0.5 + random.float() / 2.1) + 2 ** -25;
+        const near = middle * (1 + (random.below(5) - 2) * 2 ** -52);
+        return random.below(2) === 0 ? near * s : -near * s;
+      });
+      const points = Float32Array.from(
+        { length: n * dims },
+        () => random.below(2) * random.float(),
+      );
+      const odd = scale.map((s, d) => extremes[d] ?? s);
+      for (const scaler of [
+        { mean, scale },
+        { mean, scale: odd },
+        { mean: mean.map((m, d) => (d < 9 ? 1e305 : m)), scale },
+      ]) {
+        const [wanted, got] = [referenceKernels, own].map((kernels) => {
+          const out = new Float32Array(n * dims);
+          kernels.scalePoints(points, n, dims, scaler, 1e15, out);
+          return out;
+        });
+        expect(got).toEqual(wanted);
+      }
+    });
 
     it('keep inner products within the stated bound', () => {
       const bounded = fc.constantFrom(numbers.ordinary!, numbers['integers, with many ties']!);

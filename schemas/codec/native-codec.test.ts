@@ -29,7 +29,7 @@ const key = fc.option(
   fc.oneof(
     fc.nat(1_000).map((i) => Buffer.from(`key-${i}`)),
     fc.string({ unit: 'binary' }).map((text) => Buffer.from(text)),
-    fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)),
+    fc.uint8Array({ maxLength: 100 }).map((bytes) => Buffer.from(bytes)),
   ),
 );
 const time = fc.oneof(fc.constant(-1), fc.nat(), fc.integer({ min: 0, max: 2 ** 45 }));
