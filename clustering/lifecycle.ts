@@ -225,6 +225,9 @@ interface Death {
   readonly cost: number;
 }
 
+/** What is rounded on the way is less: a distance of so much more costs no less. */
+const notBelow = 1 + 1e-9;
+
 function cheapestDeath(state: LifecycleState, donor: number): Death | undefined {
   const { basis, clusters, clock } = state;
   const weights = lastingWeights(state);
@@ -239,7 +242,9 @@ function cheapestDeath(state: LifecycleState, donor: number): Death | undefined 
       // Of two that become one, the heavier keeps its name.
       if (a > b) continue;
       const shared = a + b > 0 ? (a * b) / (a + b) : 0;
-      const cost = shared * squaredDistance(centroid, clusters[heir]!.centroid, basis.scale);
+      const limit = best === undefined ? Infinity : (best.cost / shared) * notBelow;
+      const other = clusters[heir]!.centroid;
+      const cost = shared * squaredDistanceBelow(centroid, other, basis.scale, limit);
       if (best === undefined || cost < best.cost) best = { slot, heir, cost };
     }
   }
