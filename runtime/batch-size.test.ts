@@ -17,3 +17,20 @@ test('batches are halved, and grow again once all that was too large together is
   size.committed({ 'a-0': 8, 'b-0': 0 });
   expect([size.rowsMax, size.isShrunk]).toEqual([8, false]);
 });
+
+test('batches have as many rows as are dealt with in 20 ms', () => {
+  const size = new BatchSize(4_096);
+  size.took(4_096, 15);
+  expect(size.rowsMax).toBe(4_096);
+  size.took(4_096, 160);
+  expect(size.rowsMax).toBe(512);
+  size.took(100, 1);
+  expect(size.rowsMax).toBe(512);
+  size.took(512, 9);
+  expect(size.rowsMax).toBe(1_024);
+  size.took(3, 500);
+  expect([size.rowsMax, size.isShrunk]).toEqual([1, false]);
+  for (let rows = 1; rows < 4_096; rows *= 2) size.took(rows, 1);
+  size.took(4_096, 1);
+  expect(size.rowsMax).toBe(4_096);
+});

@@ -156,7 +156,8 @@ export class TaskRunner implements WatchedTask {
     await task.open({ wipeStores: this.#wipeStores });
     this.#wipeStores = false;
     while (!this.#isStopping) {
-      await task.step(this.#batchSize.rowsMax, idleReadMsMax);
+      const outcome = await task.step(this.#batchSize.rowsMax, idleReadMsMax);
+      if (outcome === 'taken') this.#batchSize.took(task.lastBatch.rows, task.lastBatch.ms);
       if (task.commitDue || this.#batchSize.isShrunk) await this.#commit(task);
       await this.#options.environment.breath.take();
     }

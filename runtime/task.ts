@@ -60,6 +60,12 @@ const transitions: Readonly<Record<TaskState, readonly TaskState[]>> = {
   CLOSED: [],
 };
 
+/** How long the processors took for so many rows, without a turn of the event loop. */
+export interface ProcessedBatch {
+  readonly rows: number;
+  readonly ms: number;
+}
+
 /** A batch was taken in; one was put off by `retryLater`; or there was none. */
 export type StepOutcome = 'taken' | 'put-off' | 'idle';
 
@@ -87,6 +93,7 @@ export class Task {
   #commitEndedMs = 0;
   #lastCommitAtMs: number | null = null;
   #processing = false;
+  #lastBatch: ProcessedBatch = { rows: 0, ms: 0 };
   #retry: { reason: string; processor: string } | undefined;
   #waiting: string | null = null;
 
@@ -112,6 +119,10 @@ export class Task {
   /** What the open transaction is made of. */
   get takenIn(): TakenIn {
     return this.#takenIn;
+  }
+
+  get lastBatch(): ProcessedBatch {
+    return this.#lastBatch;
   }
 
   get restoreRemaining(): number {
@@ -294,11 +305,14 @@ export class Task {
     this.#outputs.mark();
     this.#retry = undefined;
     this.#processing = true;
+    const { clock } = this.#environment;
+    const startedMs = clock.monotonicMs();
     try {
       this.#graph.process(source.node.name, batch);
     } finally {
       this.#processing = false;
     }
+    this.#lastBatch = { rows: batch.n, ms: clock.monotonicMs() - startedMs };
     return this.#retry === undefined ? this.#done(read, sources) : this.#putOff(read, sources);
   }
 
