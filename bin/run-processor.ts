@@ -3,12 +3,12 @@
 
 import type { RuntimeStatus } from '../runtime/index.ts';
 import { Metrics } from '../support/index.ts';
-import { collectLessOften } from './collect-less-often.ts';
 import type { CommandContext } from './command-context.ts';
 import { requireTopics } from './deployment-topics.ts';
 import { measureEventLoopLag } from './event-loop-lag.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { startHealthServer } from './health-server.ts';
+import { boundHeapGrowth } from './heap-growth.ts';
 import { openKafka } from './open-broker.ts';
 import { ProcessorThreads } from './processor-threads.ts';
 import { runtimeHealth } from './runtime-health.ts';
@@ -25,7 +25,7 @@ interface Tasks {
 }
 
 export async function runProcessor(context: CommandContext, shutdown: Shutdown): Promise<ExitCode> {
-  collectLessOften();
+  boundHeapGrowth('processor');
   const { settings, logger, clock } = context;
   const metrics = new Metrics();
   metrics.collectProcessMetrics();

@@ -61,7 +61,7 @@ test('keys go where any Kafka client sends them', async () => {
   const { writer, gate } = await setUp();
   const written = writer.write([point('1', 'foobar'), point('2', 'abc'), point('3', 'foobar')]);
   gate.open();
-  const places = await written;
+  const places = (await written)();
   expect(places.map(({ partition }) => partition)).toEqual(
     ['foobar', 'abc', 'foobar'].map((key) => partitionOfKey(bytes(key), 3)),
   );
@@ -75,10 +75,10 @@ test('requests that come while the log is busy go together with the next append'
   const others = [writer.write([point('2')]), writer.write([point('3'), point('4')])];
   await turn();
   gate.open();
-  expect(await first).toEqual([{ partition: 0, offset: '0' }]);
+  expect((await first)()).toEqual([{ partition: 0, offset: '0' }]);
   await turn();
   gate.open();
-  expect(await Promise.all(others)).toEqual([
+  expect((await Promise.all(others)).map((placesOf) => placesOf())).toEqual([
     [{ partition: 0, offset: '1' }],
     [
       { partition: 0, offset: '2' },
@@ -111,7 +111,7 @@ test('a request nobody can store fails alone', async () => {
   const bad = writer.write([point('b')]).catch(problemOf);
   const letThrough = setInterval(() => gate.open(), 1);
   await busy;
-  expect(await good).toEqual([{ partition: 0, offset: '1' }]);
+  expect((await good)()).toEqual([{ partition: 0, offset: '1' }]);
   expect(await bad).toMatchObject({ status: 413 });
   clearInterval(letThrough);
 });
@@ -121,7 +121,7 @@ test('each point gets its own offset where records of others came between the pa
   split.at = 2;
   const written = writer.write([point('a'), point('b'), point('c'), point('d')]);
   gate.open();
-  const offsets = (await written).map(({ offset }) => offset);
+  const offsets = (await written)().map(({ offset }) => offset);
   expect(offsets).toEqual(['0', '1', '102', '103']);
 });
 

@@ -29,7 +29,7 @@ export function pointsRoute(options: PointsRouteOptions): Route {
     method: 'POST',
     path: '/v1/points',
     handle: async (request) => {
-      const accepted = await turns.run(() => {
+      const placesOf = await turns.run(() => {
         const { keys, recordValues, format } = readPointInput(request, input);
         const headers = format === defaultFormat ? [] : contentTypeHeaders[format];
         const timestampMs = clock.nowMs();
@@ -37,7 +37,7 @@ export function pointsRoute(options: PointsRouteOptions): Route {
           recordValues.map((value, i) => ({ key: keys[i]!, value, timestampMs, headers })),
         );
       });
-      return turns.run(() => json({ accepted }, 202), { urgent: true });
+      return turns.run(() => json({ accepted: placesOf() }, 202), { urgent: true });
     },
   };
 }
