@@ -18,15 +18,15 @@ test('batches are halved, and grow again once all that was too large together is
   expect([size.rowsMax, size.isShrunk]).toEqual([8, false]);
 });
 
-test('batches have as many rows as are dealt with in 20 ms', () => {
+test('batches have as many rows as are dealt with in 50 ms', () => {
   const size = new BatchSize(4_096);
-  size.took(4_096, 15);
+  size.took(4_096, 45);
   expect(size.rowsMax).toBe(4_096);
-  size.took(4_096, 160);
+  size.took(4_096, 400);
   expect(size.rowsMax).toBe(512);
   size.took(100, 1);
   expect(size.rowsMax).toBe(512);
-  size.took(512, 9);
+  size.took(512, 24);
   expect(size.rowsMax).toBe(1_024);
   size.took(3, 500);
   expect([size.rowsMax, size.isShrunk]).toEqual([1, false]);

@@ -8,7 +8,7 @@
 import type { TakenIn } from './taken-in.ts';
 
 /** One that takes longer is followed by smaller ones, a full one that takes less than half of it by one twice as large. */
-const batchMsMax = 20;
+const batchMsMax = 50;
 
 export class BatchSize {
   readonly #usualRows: number;
