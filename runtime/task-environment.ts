@@ -35,8 +35,10 @@ export const putOffRowsMax = 32_768;
 export const idleReadMsMax = 100;
 /** A position that only moved over markers and gaps is not worth a transaction of its own more often than this. */
 export const offsetsOnlyCommitMs = 5_000;
-/** A task that is behind commits as often as this many commit intervals. */
+/** A task that is behind commits as often as this many commit intervals … */
 export const behindIntervals = 4;
+/** … but no later than this, unless the interval is longer: the log ends a transaction that is open for too long (1 s at least). */
+export const behindMsMax = 500;
 /** A transaction is prepared when its commit is due within this: far less than the log lets one be open (15 s). */
 export const prepareMsMax = 1_000;
 /** Outputs of this share of what a transaction may have need not wait for their commit. */

@@ -41,6 +41,7 @@ import { TakenIn } from './taken-in.ts';
 import {
   aheadShareMin,
   behindIntervals,
+  behindMsMax,
   closeMsMax,
   offsetsOnlyCommitMs,
   prepareMsMax,
@@ -381,7 +382,8 @@ export class Task {
     const { commitMsMin } = this.#plan.subTopology;
     const touchedMs = Math.max(limits.commitIntervalMs, commitMsMin);
     const usualMs = this.#touched ? touchedMs : offsetsOnlyCommitMs;
-    const intervalMs = this.#isBehind ? usualMs * behindIntervals : usualMs;
+    const behindMs = Math.max(usualMs, Math.min(usualMs * behindIntervals, behindMsMax));
+    const intervalMs = this.#isBehind ? behindMs : usualMs;
     const dueMs = Math.max(
       this.#commitStartedMs + intervalMs,
       this.#commitEndedMs + intervalMs / 2,
