@@ -99,13 +99,19 @@ export class ProcessorUnderLoad {
     const { kafka, broker } = this.#deployment;
     const ends = (await broker.listOffsets(topics.points)).map(({ end }) => end);
     const next = ends.map(() => 0);
-    let amiss = 0;
+    const amiss: string[] = [];
     await eachJudged(kafka, { topic: topics.assignments, idleMs }, (value) => {
       const { partition, offset } = JSON.parse(value) as { partition: number; offset: number };
-      if (offset !== next[partition]) amiss += 1;
+      const due = next[partition]!;
+      if (offset !== due) amiss.push(`${offset} of partition ${partition}, not ${due}`);
       next[partition] = offset + 1;
     });
-    if (amiss > 0) this.#bounds.find(`${amiss} assignments are not of the point after the last`);
+    if (amiss.length > 0) {
+      const first = amiss.slice(0, 3).join('; ');
+      this.#bounds.find(
+        `${amiss.length} assignments are not of the point after the last: ${first}`,
+      );
+    }
     if (next.join() !== ends.join()) {
       this.#bounds.find(`assignments end at ${next.join()}, points at ${ends.join()}`);
     }

@@ -2,6 +2,7 @@
 // overload-processor.ts). Who cannot take more must say so or leave it in the log: nothing that was said yes to is lost,
 // no memory grows with what comes, questions are still answered, and afterwards it goes on as fast as before. Which figures
 // can be judged on a machine that the load shares stands in overload-bounds.ts.
+import { startOwnKafka } from '../support/kafka-cluster.ts';
 import { KafkaDeployment } from '../support/kafka-deployment.ts';
 import { Mixture } from '../support/mixture.ts';
 import { type OwnOutcome, type OwnRow, roundsOf } from './chaos-row.ts';
@@ -19,6 +20,9 @@ const bootstrapRows = 6_000;
 const roundOfChange = { steadyMs: 1_500, gatewayMs: 5_000, processorMs: 1_500 };
 const roundOfNight = { steadyMs: 15_000, gatewayMs: 30_000, processorMs: 15_000 };
 
+/** `assignments` is compacted once a segment of 1 GiB is full, and then lacks what came first: it is to be read whole. */
+const everythingKept = { 'log.cleaner.min.compaction.lag.ms': '86400000' };
+
 export const overload: OwnRow = {
   id: 'R10',
   fault: 'overload, 5 × capacity',
@@ -35,9 +39,10 @@ async function oneRound(
   bounds: Bounds,
   { steadyMs, gatewayMs, processorMs }: typeof roundOfChange,
 ): Promise<void> {
-  const deployment = await KafkaDeployment.start({
-    ...{ 'model.k': model.k, 'model.seed': seed, 'bootstrap.rows': bootstrapRows },
-  });
+  const deployment = await KafkaDeployment.start(
+    { 'model.k': model.k, 'model.seed': seed, 'bootstrap.rows': bootstrapRows },
+    startOwnKafka(everythingKept),
+  );
   const mixture = new Mixture({ seed, dims: model.dims, clusters: 64, badEvery: 0 });
   const overloaded = { deployment, bounds, vector: () => mixture.point().map(short) };
   try {
