@@ -50,7 +50,7 @@ const kafka = {
     min: 1,
     max: 60_000,
     change: 'restart',
-    says: 'How often each task commits; an assignment is visible at the next commit. A task that is behind commits up to four of them apart, if that is no more than half a second.',
+    says: 'How often each task commits; an assignment is visible at the next commit. A task that is behind commits up to four of them apart, half a second at most where one is shorter.',
   }),
   'transaction.timeout.ms': milliseconds({
     default: 15_000,

@@ -57,6 +57,7 @@ export class FoldCentroids implements Processor<RecordBatch> {
       else this.#begin(this.#bootstrap.modelAfterWaiting(nowMs, context.logger), context);
     });
   }
+
   #compareHalfLife({ halfLife }: OnlineModel, context: ProcessorContext): void {
     const next = this.#options.halfLife;
     if (halfLife.unit === next.unit && halfLife.value === next.value) return;
