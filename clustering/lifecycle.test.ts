@@ -189,12 +189,18 @@ describe('the lifecycle', () => {
     expect(feed.newcomers).toEqual([]);
   });
 
-  it('never acts more often than 1 + k/100 times a look', () => {
-    const far = startAt(Array.from({ length: 8 }, (_, j) => [1e5 + j, 1e5]));
-    const feed = new Feed(far, 4000).points(20_000, around(...groups));
-    const births = new Map<number, number>();
-    for (const { points } of feed.newcomers) births.set(points, (births.get(points) ?? 0) + 1);
-    expect(births.size).toBeGreaterThan(2);
-    expect(Math.max(...births.values())).toBe(1);
+  it('acts once a look, and up to 1 + k/100 times in the interval of one', () => {
+    const mostInInterval = (k: number) => {
+      const far = startAt(Array.from({ length: k }, (_, j) => [1e5 + j, 1e5]));
+      // A look each 200 points.
+      const feed = new Feed(far, 4000).points(4000, around(...groups));
+      const acts = feed.newcomers.map(({ points }) => points);
+      const within = (points: number) => acts.filter((at) => points <= at && at < points + 200);
+      expect(acts.length).toBeGreaterThan(2);
+      expect(new Set(acts).size).toBe(acts.length);
+      return Math.max(...acts.map((at) => within(at).length));
+    };
+    expect(mostInInterval(8)).toBe(1);
+    expect(mostInInterval(128)).toBe(2);
   });
 });

@@ -16,7 +16,9 @@
 // (cluster-state.ts): else the far point just seen looks more frequent than it is, and the cluster of a few far points is
 // given up between two of them. A cluster of many points is known to be dead sooner: `lastingWeight`.
 //
-// Bounded and slow to change its mind: at most 1 + k/100 acts a look, and a newborn or a twin rests for a half-life.
+// Bounded and slow to change its mind: one act a look, and a newborn or a twin rests for a half-life. Where there are many
+// clusters a look that acted is soon followed by another (online-model.ts), and never by one on the same delta: a look compares
+// all pairs of centroids, and whoever folds has other things to do between two.
 
 import { Random } from '../support/index.ts';
 import type { Candidate, CandidatePool } from './candidate-pool.ts';
@@ -82,17 +84,14 @@ const explainedMax = 0.9;
 /** So many points say more than the longer memory about how much of a cluster there is now. */
 const tellingPoints = 5;
 
-export function relocate(state: LifecycleState, actsMax: number): LifecycleEvent[] {
-  const events: LifecycleEvent[] = [];
-  for (let act = 0; act < actsMax; act++) {
-    const seen = sightings(state);
-    const birth = bestBirth(state, seen);
-    if (birth === undefined) break;
-    const death = cheapestDeath(state, seen[birth.index]!.nearest);
-    if (death === undefined || !(birth.gain > gainOverCostMin * death.cost)) break;
-    events.push(...swap(state, seen, birth, death));
-  }
-  return events;
+/** One act, if one is worth it. @returns its events, none when nothing is to be done */
+export function relocate(state: LifecycleState): LifecycleEvent[] {
+  const seen = sightings(state);
+  const birth = bestBirth(state, seen);
+  if (birth === undefined) return [];
+  const death = cheapestDeath(state, seen[birth.index]!.nearest);
+  if (death === undefined || !(birth.gain > gainOverCostMin * death.cost)) return [];
+  return swap(state, seen, birth, death);
 }
 
 /** Notes which clusters have next to no points any more. */

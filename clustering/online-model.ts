@@ -308,15 +308,19 @@ export class OnlineModel {
   #runLifecycle(): LifecycleEvent[] {
     const { k } = this.basis;
     const span = Math.min(this.#halfLifePoints(), defaultHalfLife(k).value);
-    const due = this.#points - this.#checkedAt >= span * checkEvery;
+    const interval = span * checkEvery;
+    const due = this.#points - this.#checkedAt >= interval;
     const state = this.#lifecycleState(span);
     if (!due) {
       thinPool(state);
       return [];
     }
-    this.#checkedAt = this.#points;
     watchShares(state);
-    return [...relocate(state, 1 + Math.floor(k / 100)), ...reportMoves(state)];
+    const acts = relocate(state);
+    // One act in an interval is slow where there are many clusters: then up to 1 + k/100 looks that act share one.
+    const early = acts.length > 0 ? interval * (1 - 1 / (1 + Math.floor(k / 100))) : 0;
+    this.#checkedAt = this.#points - early;
+    return [...acts, ...reportMoves(state)];
   }
 
   /** So many points come in a half-life: said, or what the weights that are left add up to tells. */
