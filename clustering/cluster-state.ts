@@ -27,7 +27,6 @@ export interface OnlineStart extends OnlineBasis {
 /** Below this a weight is no divisor: the centroid stays where it is. */
 const weightMin = 1e-12;
 
-/** One cluster. Sums are as of `foldedAt`. */
 /** The lifecycle remembers for so many half-lives what everything else remembers for one. */
 export const longMemory = 4;
 
@@ -35,6 +34,7 @@ export function longDecay(decay: number): number {
   return decay ** (1 / longMemory);
 }
 
+/** One cluster. Sums are as of `foldedAt`. */
 export interface ClusterState {
   weight: number;
   /** The same with a half-life `longMemory` times as long: for how long a rare cluster is kept in mind. */
@@ -105,12 +105,15 @@ export function clusterFrom(
   const histogram = start.distanceHistogram.slice(j * distanceBins, (j + 1) * distanceBins);
   scaleInPlace(histogram, factor);
   const anchor = centroid.slice();
-  const history = { foldedAt: 0, bornPatch: 0, heir: j, restsUntil: 0, lowSince: -1 };
   return {
     weight,
     longWeight: start.weights[j]! * longFactor,
     sumSquares,
-    ...history,
+    foldedAt: 0,
+    bornPatch: 0,
+    heir: j,
+    restsUntil: 0,
+    lowSince: -1,
     sums,
     centroid,
     anchor,
