@@ -193,7 +193,7 @@ describe('the lifecycle', () => {
     const mostInInterval = (k: number) => {
       const far = startAt(Array.from({ length: k }, (_, j) => [1e5 + j, 1e5]));
       // A look each 200 points.
-      const feed = new Feed(far, 4000).points(4000, around(...groups));
+      const feed = new Feed(far, 4000).points(20_000, around(...groups));
       const acts = feed.newcomers.map(({ points }) => points);
       const within = (points: number) => acts.filter((at) => points <= at && at < points + 200);
       expect(acts.length).toBeGreaterThan(2);

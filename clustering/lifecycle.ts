@@ -14,7 +14,7 @@
 //
 // Where centroids are is a slower question than where exactly each one is, so gain and cost are weighed with a longer memory
 // (cluster-state.ts): else the far point just seen looks more frequent than it is, and the cluster of a few far points is
-// given up between two of them. A cluster of many points is known to be dead sooner: `lastingWeight`.
+// given up between two of them. A cluster of many points is known to be dead sooner: `lastingWeights`.
 //
 // Bounded and slow to change its mind: one act a look, and a newborn or a twin rests for a half-life. Where there are many
 // clusters a look that acted is soon followed by another (online-model.ts), and never by one on the same delta: a look compares

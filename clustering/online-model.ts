@@ -98,6 +98,7 @@ export class OnlineModel {
   /** By weight, folded in this generation. */
   #points = 0;
   #patch = 0;
+  /** The points from which on the interval to the next look counts: those of the last look, or earlier when it acted. */
   #checkedAt = 0;
 
   private constructor(basis: OnlineBasis, options: OnlineOptions, clusters: ClusterState[]) {
