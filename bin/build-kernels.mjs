@@ -60,7 +60,8 @@ export function buildNativeKernels({ compiler = 'cc', built = distribution } = {
 
 /** @returns what happened, in a sentence */
 export function buildNativeCodec({ compiler = 'cc', built = codecDistribution } = {}) {
-  const addon = { name: 'codec', sources: codecSources, main: 'codec.c', files: ['codec.c'] };
+  const files = ['codec.c', 'number-text.h'];
+  const addon = { name: 'codec', sources: codecSources, main: 'codec.c', files };
   return buildAddon(addon, { compiler, built });
 }
 

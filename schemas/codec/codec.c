@@ -19,6 +19,8 @@
 #include <immintrin.h>
 #endif
 
+#include "number-text.h"
+
 #define ARGUMENTS_MAX 32
 
 /* ---- arguments ---------------------------------------------------------------------------------------------------------- */
@@ -174,13 +176,11 @@ static napi_value read_float32_points(napi_env env, napi_callback_info info) { r
       TENS(hundreds##6), TENS(hundreds##7), TENS(hundreds##8)
 static const double powers[] = {HUNDREDS(0), TENS(09), HUNDREDS(1), TENS(19), HUNDREDS(2), 1e290};
 static const float signs[] = {1, -1};
-static const uint64_t whole_powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
 
 #define POWER_MAX 290
 #define DIGITS_MAX 18
 /* More than three roundings here, or the seven of TypeScript, and the digits that it drops can be off by, relatively. */
 #define ROUNDING_ERROR 4e-15
-#define EACH_BYTE 0x0101010101010101u
 
 static inline int is_digit(const uint8_t *at, const uint8_t *end) { return at < end && (uint8_t)(*at - '0') < 10; }
 
@@ -294,105 +294,7 @@ static inline int read_json_vector(const uint8_t *at, const uint8_t *end, float 
 
 static napi_value read_json_points(napi_env env, napi_callback_info info) { return read_points(env, info, read_json_vector); }
 
-/* ---- numbers as text: schemas/number-text.ts, digit for digit ------------------------------------------------------------- */
-
-/* value_of, the other way: the eight digits of a number below 10^8. Each step halves the lanes: what the upper half of its digits
- * say goes in front of the rest. */
-static inline uint64_t digits_of(uint64_t value) {
-  const uint64_t thousands = value * 109951163 >> 40; /* value / 10^4 */
-  const uint64_t fours = (value << 32) - thousands * (((uint64_t)10000 << 32) - 1);
-  const uint64_t hundreds = (fours * 10486 >> 20) & 0x0000007f0000007fu;
-  const uint64_t twos = (fours << 16) - hundreds * ((100 << 16) - 1);
-  const uint64_t tens = (twos * 103 >> 10) & 0x000f000f000f000fu;
-  return (twos << 8) - tens * ((10 << 8) - 1);
-}
-
-/* Always eight bytes, whichever of them count. */
-static inline void write_eight(uint8_t *out, uint64_t digits) {
-  const uint64_t text = digits | EACH_BYTE * '0';
-  memcpy(out, &text, 8);
-}
-
-/* A number below 10^16. At most 16 bytes change. */
-static inline uint8_t *write_integer(uint8_t *out, uint64_t value) {
-  const uint64_t high = value / whole_powers[8];
-  const uint64_t digits = digits_of(high > 0 ? high : value);
-  const int zeros = __builtin_ctzll(digits | (uint64_t)1 << 56) / 8;
-  write_eight(out, digits >> 8 * zeros);
-  out += 8 - zeros;
-  if (high == 0) return out;
-  write_eight(out, digits_of(value - high * whole_powers[8]));
-  return out + 8;
-}
-
-/* Whether write_float32 prints it; others have exponents, or are none. */
-static int is_plain(float value) {
-  const double size = fabs((double)value);
-  return value == 0 || (size >= 1e-6 && size < 1e6);
-}
-
-/* How a number is scaled and set that has `leading` digits before its point, or as many zeros behind it, with a minus. */
-typedef struct {
-  uint64_t fives;  /* 5^(7 - leading) */
-  uint64_t before; /* of the digits behind the first: those before the point */
-  uint64_t point;  /* where those end */
-  float next;      /* the first number with one more */
-  int32_t leading;
-  int32_t first;   /* the place of the first digit that is not zero */
-  int32_t others;  /* bytes that are none of the digits from there on */
-} Setting;
-
-#define BELOW_ONE(next, leading, fives) {fives, ~(uint64_t)0, 0, next, leading, 2 - (leading), 2 - (leading)}
-#define FROM_ONE(next, leading, fives) \
-  {fives, ((uint64_t)1 << (8 * (leading) - 8)) - 1, (uint64_t)'.' << (8 * (leading) - 8), next, leading, 0, 1}
-static const Setting settings[] = {
-    {.next = 1e-6f},
-    BELOW_ONE(1e-5f, -5, 244140625), BELOW_ONE(1e-4f, -4, 48828125), BELOW_ONE(1e-3f, -3, 9765625),
-    BELOW_ONE(1e-2f, -2, 1953125), BELOW_ONE(1e-1f, -1, 390625), BELOW_ONE(1, 0, 78125),
-    FROM_ONE(1e1f, 1, 15625), FROM_ONE(1e2f, 2, 3125), FROM_ONE(1e3f, 3, 625),
-    FROM_ONE(1e4f, 4, 125), FROM_ONE(1e5f, 5, 25), FROM_ONE(1e6f, 6, 5),
-};
-
-/* In whole numbers and almost without branches: how many digits there are is as good as random. With `m` and `shift` the number is
- * m / 2^shift / 10^(7 - leading); all that lies less than `fives` from m, which is half a step of float32, gives it back. So seven
- * digits do where a multiple of 2^shift is among that, and eight where one is once all is times ten. (Below a power of two a step
- * is half as long. No digit is lost by that: the texts of all plain numbers have been compared with TypeScript's.)
- * At most 18 bytes change. */
-static inline uint8_t *write_float32(uint8_t *out, float number) {
-  if (number == 0) {
-    *out++ = '0';
-    return out;
-  }
-  uint32_t bits;
-  memcpy(&bits, &number, 4);
-  *out = '-';
-  out += bits >> 31;
-  const int exponent = (int)(bits >> 23 & 255) - 127;
-  /* The logarithm of 2 is 1233 / 2^12. */
-  const Setting *setting = settings + 7 + (exponent * 1233 >> 12);
-  uint32_t next;
-  memcpy(&next, &setting->next, 4);
-  setting += (bits & 0x7fffffff) >= next;
-  const uint64_t fives = setting->fives, twice = (uint64_t)(bits & 0x7fffff) << 1 | 0x1000000, m = twice * fives;
-  const int shift = 17 - exponent + setting->leading;
-  const uint64_t below = ((uint64_t)1 << shift) - 1, end = m + fives;
-  const int not_seven = (end & below) > 2 * fives, not_eight = (end * 5 & below >> 1) > 10 * fives;
-  const int more = not_seven + (not_seven & not_eight), last = shift - more;
-  static const uint64_t scales[] = {1, 5, 25}, rests[] = {100, 10, 1};
-  const uint64_t nine = (((m * scales[more] >> (last - 1)) + 1) >> 1) * rests[more];
-  const uint64_t first = nine * 1441151881 >> 57; /* nine / 10^8 */
-  const uint64_t digits = digits_of(nine - first * whole_powers[8]);
-  /* Of all, without the zeros at the end. */
-  const int count = 1 + (70 - __builtin_clzll(2 * digits + 1)) / 8;
-  memcpy(out, "0.000000", 8);
-  uint8_t *const behind = out + setting->first + 1;
-  behind[-1] = (uint8_t)('0' + first);
-  write_eight(behind + 1, digits);
-  const uint64_t text = digits | EACH_BYTE * '0', before = setting->before;
-  const uint64_t with_point = (text & before) | setting->point | (text & ~before) << 8;
-  memcpy(behind, &with_point, 8);
-  return out + (count > setting->leading ? count + setting->others : setting->leading);
-}
+/* ---- texts -------------------------------------------------------------------------------------------------------------- */
 
 /* As memcpy, whose call costs more than a short text does: from both ends to the middle, with whole words. */
 static inline uint8_t *write_text(uint8_t *out, const void *from, size_t length) {
@@ -415,7 +317,7 @@ static inline uint8_t *write_text(uint8_t *out, const void *from, size_t length)
 /* Numbers, names and signs of an assignment at their longest. */
 #define FIXED_BYTES_MAX 320
 /* From 0 to 2^53: what an offset or a time may be. */
-static int is_whole(double value) { return value >= 0 && value <= 9007199254740992.0 && (double)(uint64_t)value == value; }
+static int is_whole(double value) { return value >= 0 && value <= 9007199254740992.0 && (double)(int64_t)value == value; }
 
 /* A byte of a key that stands in JSON as it is. */
 static int is_plain_text(const uint8_t *text, size_t length) {
@@ -436,8 +338,8 @@ static napi_value write_assignments(napi_env env, napi_callback_info info) {
   size_t row = place(&call);
   const size_t n = place(&call), k = place(&call), partition = place(&call);
   const int32_t *source_rows = column(&call, napi_int32_array, n);
-  const double *offsets = column(&call, napi_float64_array, n);
-  const double *timestamps = column(&call, napi_float64_array, n);
+  WholeColumn offsets = whole_column(column(&call, napi_float64_array, n), n);
+  WholeColumn timestamps = whole_column(column(&call, napi_float64_array, n), n);
   const Bytes in = bytes(&call);
   size_t records = 0;
   napi_get_typedarray_info(env, call.arguments[call.next], NULL, &records, NULL, NULL, NULL);
@@ -445,9 +347,9 @@ static napi_value write_assignments(napi_env env, napi_callback_info info) {
   const int32_t *key_ends = column(&call, napi_int32_array, records);
   const double *record_timestamps = column(&call, napi_float64_array, records);
   const int32_t *labels = column(&call, napi_int32_array, n);
-  const float *distances = column(&call, napi_float32_array, n);
-  const float *margins = column(&call, napi_float32_array, n);
-  const float *scores = column(&call, napi_float32_array, n);
+  NumberColumn distances = number_column(column(&call, napi_float32_array, n), n);
+  NumberColumn margins = number_column(column(&call, napi_float32_array, n), n);
+  NumberColumn scores = number_column(column(&call, napi_float32_array, n), n);
   const Bytes clusters = bytes(&call);
   const int32_t *cluster_starts = column(&call, napi_int32_array, k + 1);
   const Bytes source = bytes(&call);
@@ -460,6 +362,7 @@ static napi_value write_assignments(napi_env env, napi_callback_info info) {
   int32_t *out_value_ends = column(&call, napi_int32_array, capacity);
   double *out_timestamps = column(&call, napi_float64_array, capacity);
   if (call.refused) return NULL;
+  const int together = can_print_together();
   for (; row < n && to < capacity; row++, to++) {
     const size_t from = (size_t)source_rows[row], label = (size_t)labels[row];
     if (from >= records || label >= k || !within(cluster_starts[label], cluster_starts[label + 1], clusters.length)) break;
@@ -469,11 +372,12 @@ static napi_value write_assignments(napi_env env, napi_callback_info info) {
     const size_t key_length = has_key ? (size_t)(key_ends[from] - key_starts[from]) : 0;
     const size_t cluster_length = (size_t)(cluster_starts[label + 1] - cluster_starts[label]);
     if (size > out.length || out.length - size < 2 * key_length + cluster_length + source.length + FIXED_BYTES_MAX) break;
-    if (!is_plain_text(key, key_length) || !is_plain(distances[row]) || !is_plain(margins[row]) || !is_plain(scores[row])) break;
-    if (!is_whole(offsets[row]) || !is_whole(timestamps[row])) break;
+    if (!is_plain_text(key, key_length)) break;
+    if (!is_plain(distances.numbers[row]) || !is_plain(margins.numbers[row]) || !is_plain(scores.numbers[row])) break;
+    if (!is_whole(offsets.numbers[row]) || !is_whole(timestamps.numbers[row])) break;
     uint8_t *at = out.at + size;
     if (has_key) at = write_text(at, key, key_length);
-    else at = write_integer(LITERAL(write_integer(at, partition), ":"), (uint64_t)offsets[row]);
+    else at = write_integer(LITERAL(write_integer(at, partition), ":"), (uint64_t)offsets.numbers[row]);
     out_timestamps[to] = record_timestamps[from];
     out_key_starts[to] = (int32_t)size;
     out_key_ends[to] = out_value_starts[to] = (int32_t)(at - out.at);
@@ -481,12 +385,12 @@ static napi_value write_assignments(napi_env env, napi_callback_info info) {
     if (has_key) at = LITERAL(write_text(LITERAL(at, "\""), key, key_length), "\"");
     else at = LITERAL(at, "null");
     at = write_text(at, clusters.at + cluster_starts[label], cluster_length);
-    at = write_float32(at, distances[row]);
-    at = write_float32(LITERAL(at, ",\"margin\":"), margins[row]);
-    at = write_float32(LITERAL(at, ",\"outlierScore\":"), scores[row]);
+    at = write_number(at, &distances, row, together);
+    at = write_number(LITERAL(at, ",\"margin\":"), &margins, row, together);
+    at = write_number(LITERAL(at, ",\"outlierScore\":"), &scores, row, together);
     at = write_text(at, source.at, source.length);
-    at = write_integer(at, (uint64_t)offsets[row]);
-    at = write_integer(LITERAL(at, ",\"timestamp\":"), (uint64_t)timestamps[row]);
+    at = write_whole(at, &offsets, row, together);
+    at = write_whole(LITERAL(at, ",\"timestamp\":"), &timestamps, row, together);
     *at++ = '}';
     size = (size_t)(at - out.at);
     out_value_ends[to] = (int32_t)size;
