@@ -4,8 +4,8 @@
 #define EACH_BYTE 0x0101010101010101u
 static const uint64_t whole_powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
 
-/* value_of of codec.c, the other way: the eight digits of a number below 10^8. Each step halves the lanes: what the upper half of its digits
- * say goes in front of the rest. */
+/* value_of of codec.c, the other way: the eight digits of a number below 10^8. Each step halves the lanes: what the upper half of its
+ * digits say goes in front of the rest. */
 static inline uint64_t digits_of(uint64_t value) {
   const uint64_t thousands = value * 109951163 >> 40; /* value / 10^4 */
   const uint64_t fours = (value << 32) - thousands * (((uint64_t)10000 << 32) - 1);
@@ -45,7 +45,7 @@ static const uint32_t fives_of[SCALES] = {0, 244140625, 48828125, 9765625, 19531
 static const uint32_t next_of[SCALES] = {0x358637bd, 0x3727c5ac, 0x38d1b717, 0x3a83126f, 0x3c23d70a, 0x3dcccccd, 0x3f800000,
                                          0x41200000, 0x42c80000, 0x447a0000, 0x461c4000, 0x47c35000, 0x49742400};
 
-/* Whether it is printed here: 0, and from 10^-6 on, which next_of[0] is just below, to below 10^6. Others have exponents, or are none. */
+/* Whether it is printed here: 0, and from 10^-6 (which next_of[0] is just below) to below 10^6. Others have exponents, or are none. */
 static inline int is_plain(float number) {
   uint32_t bits;
   memcpy(&bits, &number, 4);
@@ -61,10 +61,11 @@ typedef struct {
   int64_t leading; /* digits before the point, or minus the zeros behind it */
 } Printed;
 
-/* In whole numbers and almost without branches: how many digits there are is as good as random. With `m` and `shift` the number is
- * m / 2^shift / 10^(7 - leading); all that lies less than `fives` from m, which is half a step of float32, gives it back. So seven
- * digits do where a multiple of 2^shift is among that, and eight where one is once all is times ten. (Below a power of two a step
- * is half as long. No digit is lost by that: the texts of all plain numbers have been compared with TypeScript's.) */
+/* Of a plain number other than 0. In whole numbers and almost without branches: how many digits there are is as good as random. With
+ * `m` and `shift` the number is m / 2^shift / 10^(7 - leading); all that lies less than `fives` from m, which is half a step of
+ * float32, gives it back. So seven digits do where a multiple of 2^shift is among that, and eight where one is once all is times ten.
+ * (Below a power of two a step is half as long. No digit is lost by that: the texts of all plain numbers have been compared with
+ * TypeScript's.) */
 static inline Printed print_float32(float number) {
   uint32_t bits;
   memcpy(&bits, &number, 4);
@@ -87,12 +88,8 @@ static inline Printed print_float32(float number) {
   return (Printed){first, digits, leading > 0 ? with_point : text, leading};
 }
 
-/* At most 18 bytes change. */
+/* Of another number than 0. At most 18 bytes change. */
 static inline uint8_t *write_printed(uint8_t *out, float number, Printed printed) {
-  if (number == 0) {
-    *out++ = '0';
-    return out;
-  }
   *out = '-';
   out += number < 0;
   const int leading = (int)printed.leading, below_one = leading <= 0;
@@ -107,6 +104,9 @@ static inline uint8_t *write_printed(uint8_t *out, float number, Printed printed
 }
 
 #define TOGETHER 8
+#if defined(__x86_64__) && !defined(ONE_BY_ONE)
+#define CAN_PRINT_TOGETHER 1
+#endif
 
 /* Columns of numbers that are written row by row; those from row `ready` on are printed. */
 typedef struct {
@@ -122,7 +122,7 @@ typedef struct {
   uint64_t high[TOGETHER], low[TOGETHER];
 } WholeColumn;
 
-#if defined(__x86_64__)
+#if CAN_PRINT_TOGETHER
 #define WITH_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512cd")))
 #define INLINE_AVX512 WITH_AVX512 __attribute__((always_inline)) static inline
 
@@ -213,7 +213,11 @@ static inline WholeColumn whole_column(const double *numbers, size_t n) {
 /* Writes a number that is plain. Rows come in order. */
 static inline uint8_t *write_number(uint8_t *out, NumberColumn *column, size_t row, int together) {
   const float number = column->numbers[row];
-#if defined(__x86_64__)
+  if (number == 0) {
+    *out = '0';
+    return out + 1;
+  }
+#if CAN_PRINT_TOGETHER
   if (together) {
     if (row - column->ready >= TOGETHER) print_together(column, row);
     const size_t lane = row - column->ready;
@@ -226,7 +230,7 @@ static inline uint8_t *write_number(uint8_t *out, NumberColumn *column, size_t r
 
 /* The same of a whole number below 10^16. */
 static inline uint8_t *write_whole(uint8_t *out, WholeColumn *column, size_t row, int together) {
-#if defined(__x86_64__)
+#if CAN_PRINT_TOGETHER
   if (together) {
     if (row - column->ready >= TOGETHER) print_whole_together(column, row);
     const size_t lane = row - column->ready;

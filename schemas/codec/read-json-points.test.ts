@@ -2,11 +2,11 @@
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { compileCodec } from '../../test/support/compiled-codec.ts';
 import { halfwayNumbers } from '../../test/support/halfway-numbers.ts';
 import { PointDecoder } from '../point-decoder.ts';
 import type { PointShape } from '../point-reader.ts';
@@ -211,6 +211,7 @@ describe.skipIf(codec === null)(
 );
 
 const sanitizer = spawnSync('cc', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).stdout;
+const checks = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
 const isSanitized = process.platform === 'linux' && isAbsolute(sanitizer?.trim() ?? '');
 
 describe.skipIf(!isSanitized)('JSON points under the sanitizers (skipped without gcc)', () => {
@@ -218,7 +219,7 @@ describe.skipIf(!isSanitized)('JSON points under the sanitizers (skipped without
     const folder = mkdtempSync(join(tmpdir(), 'codec-test-'));
     try {
       const addon = join(folder, 'codec.node');
-      expect(compiled(addon)).toBe('');
+      expect(compileCodec(addon, checks)).toBe('');
       const rows = fc.sample(value, { numRuns: 10_000, seed: 1 }).map((row) => row ?? Buffer.of());
       const texts = [...rows.map((row) => row.toString('latin1')), ...cutTexts()];
       const { stdout, stderr } = spawnSync(process.execPath, ['-e', readEach, addon], {
@@ -231,16 +232,6 @@ describe.skipIf(!isSanitized)('JSON points under the sanitizers (skipped without
       rmSync(folder, { recursive: true, force: true });
     }
   }, 90_000);
-
-  /** @returns what the compiler has against it */
-  function compiled(target: string): string {
-    const headers = createRequire(import.meta.url)('node-api-headers').include_dir;
-    const checks = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
-    const flags = ['-std=gnu11', '-O1', '-ffp-contract=off', '-fPIC', '-DNAPI_VERSION=8'];
-    const source = join(import.meta.dirname, 'codec.c');
-    const args = [...flags, ...checks, '-shared', `-I${headers}`, source, '-o', target];
-    return spawnSync('cc', args, { encoding: 'utf8' }).stderr;
-  }
 
   /** Every piece of a point in which all that it takes occurs. */
   function cutTexts(): string[] {
