@@ -17,6 +17,13 @@ it('gives more where a batch is larger than the one before', () => {
   expect(memory.take(1_000).length).toBeGreaterThanOrEqual(1_000);
 });
 
+it('gives the same again where a batch is a little larger than the one before', () => {
+  const memory = new BatchMemory();
+  const first = memory.take(1_000);
+  memory.reuse();
+  expect(memory.take(1_100)).toBe(first);
+});
+
 it('keeps no more than the last transaction took, or a few', () => {
   const memory = new BatchMemory();
   const many = Array.from({ length: 10 }, () => memory.take(10));

@@ -3,6 +3,8 @@
 
 /** A transaction of the usual size takes no more. */
 const buffersMin = 4;
+/** An eighth more than was asked for: the next batch is rarely larger than by that. */
+const slackBits = 3;
 
 export class BatchMemory {
   readonly #buffers: Buffer[] = [];
@@ -14,7 +16,7 @@ export class BatchMemory {
     this.#next += 1;
     const kept = this.#buffers[at];
     if (kept !== undefined && kept.length >= bytes) return kept;
-    const buffer = Buffer.allocUnsafeSlow(bytes);
+    const buffer = Buffer.allocUnsafeSlow(bytes + (bytes >>> slackBits));
     this.#buffers[at] = buffer;
     return buffer;
   }
