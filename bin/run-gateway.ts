@@ -7,12 +7,12 @@ import { measureEventLoopLag } from './event-loop-lag.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { requireFreePort } from './free-port.ts';
 import { gatewayOf } from './gateway-of.ts';
-import { boundHeapGrowth } from './heap-growth.ts';
 import { openKafka } from './open-broker.ts';
 import { aborted, type Shutdown } from './shutdown.ts';
+import { setV8Flags } from './v8-flags.ts';
 
 export async function runGateway(context: CommandContext, shutdown: Shutdown): Promise<ExitCode> {
-  boundHeapGrowth('gateway');
+  setV8Flags('gateway');
   const { settings, clock } = context;
   await requireFreePort(settings['http.host'], settings['http.port'], '--port');
   const metrics = new Metrics();

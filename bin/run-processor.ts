@@ -8,12 +8,12 @@ import { requireTopics } from './deployment-topics.ts';
 import { measureEventLoopLag } from './event-loop-lag.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { startHealthServer } from './health-server.ts';
-import { boundHeapGrowth } from './heap-growth.ts';
 import { openKafka } from './open-broker.ts';
 import { ProcessorThreads } from './processor-threads.ts';
 import { runtimeHealth } from './runtime-health.ts';
 import { runtimeOf } from './runtime-of.ts';
 import { aborted, type Shutdown } from './shutdown.ts';
+import { setV8Flags } from './v8-flags.ts';
 
 interface Tasks {
   start(): Promise<void>;
@@ -25,7 +25,7 @@ interface Tasks {
 }
 
 export async function runProcessor(context: CommandContext, shutdown: Shutdown): Promise<ExitCode> {
-  boundHeapGrowth('processor');
+  setV8Flags('processor');
   const { settings, logger, clock } = context;
   const metrics = new Metrics();
   metrics.collectProcessMetrics();
