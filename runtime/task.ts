@@ -468,10 +468,10 @@ export function taskIdOf({ subTopology }: TaskPlan, partition: number): string {
   return `${subTopology.id}_${partition}`;
 }
 
-function newestTimestamp(batch: RecordBatch): number {
+function newestTimestamp({ n, timestamps }: RecordBatch): number {
   let newest = -1;
-  for (let row = 0; row < batch.n; row++) {
-    if (batch.timestamps[row]! > newest) newest = batch.timestamps[row]!;
+  for (let row = 0; row < n; row++) {
+    if (timestamps[row]! > newest) newest = timestamps[row]!;
   }
   return newest;
 }

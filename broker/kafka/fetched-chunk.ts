@@ -63,13 +63,13 @@ export class FetchedChunk {
   }
 
   /**
-   * Passes over what gives no records, telling each position, up to a batch that does.
+   * Passes over what gives no records, telling each position, up to a batch that does. Only one to be decompressed is waited for.
    * @throws CrcMismatch, or RangeError when a batch is not what it says.
    */
-  async nextVisible(
+  nextVisible(
     fromOffset: number,
     passed: (nextOffset: number) => void,
-  ): Promise<VisibleBatch | undefined> {
+  ): VisibleBatch | Promise<VisibleBatch> | undefined {
     while (this.#at < this.#end) {
       const header = readBatchHeader(this.bytes, this.#at)!;
       if (!crcMatches(this.bytes, header)) {
@@ -84,7 +84,7 @@ export class FetchedChunk {
     return undefined;
   }
 
-  async #open(header: BatchHeader, nextOffset: number): Promise<VisibleBatch> {
+  #open(header: BatchHeader, nextOffset: number): VisibleBatch | Promise<VisibleBatch> {
     const { baseOffset, baseTimestamp, logAppendTime, recordCount, codec } = header;
     const start = header.start + layout.records;
     const common = { left: recordCount, baseOffset, baseTimestamp, logAppendTime };
@@ -93,8 +93,9 @@ export class FetchedChunk {
       return { nextOffset, cursor, isCopy: false };
     }
     const packed = this.bytes.subarray(start, header.end);
-    const output = await decompress(codec, packed, decompressedBytesMax);
-    const bytes = Buffer.from(output.buffer, output.byteOffset, output.byteLength);
-    return { nextOffset, cursor: { bytes, at: 0, end: bytes.length, ...common }, isCopy: true };
+    return decompress(codec, packed, decompressedBytesMax).then((output) => {
+      const bytes = Buffer.from(output.buffer, output.byteOffset, output.byteLength);
+      return { nextOffset, cursor: { bytes, at: 0, end: bytes.length, ...common }, isCopy: true };
+    });
   }
 }

@@ -82,9 +82,9 @@ export class KafkaPartitionReader implements PartitionReader, FetchSlot {
     this.#spent = [];
     for (;;) {
       await this.#gather(rowsMax);
+      if (this.#rows.n > 0 || this.#closed || this.#failure !== undefined) break;
       const waitMs = deadlineMs - clock.monotonicMs();
-      if (this.#rows.n > 0 || waitMs <= 0 || this.#closed) break;
-      if (this.#failure !== undefined) break;
+      if (waitMs <= 0) break;
       await this.#arrival(waitMs);
     }
     if (this.#rows.n === 0 && this.#failure !== undefined) throw this.#failure;
@@ -155,9 +155,10 @@ export class KafkaPartitionReader implements PartitionReader, FetchSlot {
       const chunk = this.#chunks[0];
       if (chunk === undefined) return undefined;
       const generation = this.fetchGeneration;
-      const visible = await chunk.nextVisible(this.#position, (nextOffset) => {
+      const found = chunk.nextVisible(this.#position, (nextOffset) => {
         this.#position = Math.max(this.#position, nextOffset);
       });
+      const visible = found instanceof Promise ? await found : found;
       if (generation !== this.fetchGeneration) return undefined;
       if (visible !== undefined) return visible;
       this.#spent.push(chunk);
@@ -236,16 +237,16 @@ export class KafkaPartitionReader implements PartitionReader, FetchSlot {
     this.#fetcher.wake();
   }
 
-  async #arrival(waitMs: number): Promise<void> {
-    const timer = new AbortController();
-    await Promise.race([
-      new Promise<void>((resolve) => {
-        this.#arrived = resolve;
-      }),
-      this.#connections.clock.sleep(waitMs, timer.signal),
-    ]);
-    this.#arrived = undefined;
-    // Without a reason a DOMException is made, with its stack: at each wait.
-    timer.abort('arrived');
+  /** A timer that is stopped: a sleep that is ended would make an AbortController at each wait. */
+  #arrival(waitMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        stop();
+        this.#arrived = undefined;
+        resolve();
+      };
+      const stop = this.#connections.clock.every(waitMs, wake);
+      this.#arrived = wake;
+    });
   }
 }

@@ -36,10 +36,7 @@ export function encodeProduce(
     });
   });
   const fields = writer.finish();
-  const starts = [0, ...bodies.map(({ at }) => at)];
-  return bodies
-    .flatMap(({ at, bytes }, i) => [fields.subarray(starts[i], at), bytes])
-    .concat(fields.subarray(starts.at(-1)));
+  return bodies.flatMap(({ at, bytes }, i) => [fields.subarray(bodies[i - 1]?.at ?? 0, at), bytes]);
 }
 
 export function decodeProduce(payload: Buffer): ProduceResult[] {
