@@ -177,12 +177,12 @@ function checkedDelta(delta: CentroidDelta): CentroidDelta {
     [delta.sumSquares, touched],
     [delta.sums, touched === 0 ? 0 : delta.sums.length - (delta.sums.length % touched)],
   ]);
-  return { ...delta, kind: 'delta' };
+  return Object.assign(delta, { kind: 'delta' as const });
 }
 
 function checkedSample(sample: BootstrapSample): BootstrapSample {
   expectLengths('bootstrap sample', [[sample.values, sample.weights.length * sample.dims]]);
-  return { ...sample, kind: 'sample' };
+  return Object.assign(sample, { kind: 'sample' as const });
 }
 
 export function encodeQuality(summary: QualitySummary): Uint8Array {
