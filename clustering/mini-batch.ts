@@ -165,10 +165,12 @@ export class DeltaAccumulator {
   }
 
   #noteTimes(timestamps: Float64Array, n: number): void {
+    let newestMs = -1;
     for (let row = 0; row < n; row++) {
-      const timestampMs = Math.min(timestamps[row]!, this.#timestampCapMs);
-      if (timestampMs > this.#timestampMs) this.#timestampMs = timestampMs;
+      const timestampMs = timestamps[row]!;
+      if (timestampMs > newestMs) newestMs = timestampMs;
     }
+    this.#timestampMs = Math.max(this.#timestampMs, Math.min(newestMs, this.#timestampCapMs));
   }
 
   /** What was added up so far, as of a landmark so many half-lives later. */

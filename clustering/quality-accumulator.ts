@@ -98,15 +98,27 @@ export class QualityAccumulator {
   }
 
   #addDistances({ labels, euclidean, outlierScores }: Assigner, weights: Float32Array, n: number) {
+    // Added up beside the fields: each is a number on the heap.
+    let distanceSum = this.#distanceSum;
+    let distanceSquareSum = this.#distanceSquareSum;
+    let weight = this.#weight;
+    let inertia = this.#inertia;
+    let outliers = 0;
     for (let row = 0; row < n; row++) {
       const distance = euclidean[row]!;
-      const standardised = Math.min(standardisedMax, distance / this.#radii[labels[row]!]!);
-      this.#distanceSum += standardised;
-      this.#distanceSquareSum += standardised * standardised;
-      this.#weight += weights[row]!;
-      this.#inertia += weights[row]! * distance * distance;
-      if (outlierScores[row]! >= outlierScoreMin) this.#outliers += 1;
+      const inRadii = distance / this.#radii[labels[row]!]!;
+      const standardised = inRadii > standardisedMax ? standardisedMax : inRadii;
+      distanceSum += standardised;
+      distanceSquareSum += standardised * standardised;
+      weight += weights[row]!;
+      inertia += weights[row]! * distance * distance;
+      if (outlierScores[row]! >= outlierScoreMin) outliers += 1;
     }
+    this.#distanceSum = distanceSum;
+    this.#distanceSquareSum = distanceSquareSum;
+    this.#weight = weight;
+    this.#inertia = inertia;
+    this.#outliers += outliers;
   }
 
   #addShares(scaled: Float32Array, offsets: Float64Array, n: number): void {
