@@ -15,9 +15,14 @@ export interface Candidate {
   readonly point: Float64Array;
   /** Its own weight, and the weight of the points it stands for, when it came. */
   readonly weight: number;
-  readonly standsFor: number;
+  standsFor: number;
   /** The model's clock when it came. */
   readonly at: number;
+  /** What the last look has found (lifecycle.ts), no part of the record: its centroid, and how far all others are at least. */
+  nearest: number;
+  othersMin: number;
+  /** Squared distances from the first so many candidates of the pool, as far as they have been asked for. */
+  squares: number[];
 }
 
 export class CandidatePool {
@@ -35,12 +40,9 @@ export class CandidatePool {
   add(delta: DeltaStatistics, at: number): void {
     const dims = this.#dims;
     for (let i = 0; i * dims < delta.candidates.length; i++) {
-      this.#candidates.push({
-        point: Float64Array.from(delta.candidates.subarray(i * dims, (i + 1) * dims)),
-        weight: delta.candidateWeights[2 * i]!,
-        standsFor: delta.candidateWeights[2 * i + 1]!,
-        at,
-      });
+      const point = Float64Array.from(delta.candidates.subarray(i * dims, (i + 1) * dims));
+      const weight = delta.candidateWeights[2 * i]!;
+      this.#candidates.push(newCandidate(point, weight, delta.candidateWeights[2 * i + 1]!, at));
     }
   }
 
@@ -51,16 +53,23 @@ export class CandidatePool {
   /** @param worths of the candidates, in their order; one of no worth is dropped. */
   thin(worths: readonly number[], random: Random): void {
     const chances = systematicSample(worths, candidatesKept, random);
-    this.#candidates = this.#candidates.flatMap((candidate, i) => {
-      const chance = chances[i]!;
-      if (!(chance > 0)) return [];
-      const { point, weight, standsFor, at } = candidate;
-      return [{ point, weight, standsFor: standsFor / chance, at }];
-    });
+    for (const [i, candidate] of this.#candidates.entries()) {
+      candidate.standsFor /= chances[i]!;
+      candidate.squares = candidate.squares.filter((_, other) => chances[other]! > 0);
+    }
+    this.#candidates = this.#candidates.filter((_, i) => chances[i]! > 0);
   }
 
-  toRecord(): number[] {
-    return this.#candidates.flatMap((c) => [c.weight, c.standsFor, c.at, ...c.point]);
+  toRecord(): Float64Array {
+    const width = this.#dims + 3;
+    const record = new Float64Array(this.#candidates.length * width);
+    for (const [i, { weight, standsFor, at, point }] of this.#candidates.entries()) {
+      record[i * width] = weight;
+      record[i * width + 1] = standsFor;
+      record[i * width + 2] = at;
+      record.set(point, i * width + 3);
+    }
+    return record;
   }
 
   static fromRecord(numbers: Float64Array, dims: number): CandidatePool {
@@ -68,8 +77,17 @@ export class CandidatePool {
     for (let i = 0; i < numbers.length; i += dims + 3) {
       const [weight, standsFor, at] = numbers.subarray(i, i + 3);
       const point = numbers.slice(i + 3, i + 3 + dims);
-      pool.#candidates.push({ point, weight: weight!, standsFor: standsFor!, at: at! });
+      pool.#candidates.push(newCandidate(point, weight!, standsFor!, at!));
     }
     return pool;
   }
+}
+
+function newCandidate(
+  point: Float64Array,
+  weight: number,
+  standsFor: number,
+  at: number,
+): Candidate {
+  return { point, weight, standsFor, at, nearest: 0, othersMin: 0, squares: [] };
 }

@@ -53,6 +53,8 @@ export interface ClusterState {
   readonly centroid: Float64Array;
   /** Where it was when it was last reported. */
   readonly anchor: Float64Array;
+  /** Where it was when candidates were last looked at (lifecycle.ts); NaN before, and no part of the record. */
+  readonly seen: Float64Array;
   readonly histogram: Float64Array;
 }
 
@@ -117,6 +119,7 @@ export function clusterFrom(
     sums,
     centroid,
     anchor,
+    seen: new Float64Array(dims).fill(NaN),
     histogram,
   };
 }
@@ -165,7 +168,7 @@ export function squaredDistanceBelow(
 export function basisToRecord(basis: OnlineBasis): Float64Array {
   const { k, dims, mean, scale, reference, metric } = basis;
   const cosine = metric === 'cosine' ? 1 : 0;
-  return Float64Array.from([k, dims, ...mean, ...scale, ...reference, cosine]);
+  return joined([[k, dims], mean, scale, reference, [cosine]]);
 }
 
 export function basisFromRecord(record: Float64Array): OnlineBasis {
@@ -192,7 +195,7 @@ export function clusterToRecord(c: ClusterState): Float64Array {
     c.restsUntil,
     c.lowSince,
   ];
-  return Float64Array.from([...head, ...c.sums, ...c.centroid, ...c.anchor, ...c.histogram]);
+  return joined([head, c.sums, c.centroid, c.anchor, c.histogram]);
 }
 
 export function clusterFromRecord(record: Float64Array, dims: number): ClusterState {
@@ -209,8 +212,20 @@ export function clusterFromRecord(record: Float64Array, dims: number): ClusterSt
     sums: at(0, dims),
     centroid: at(dims, dims),
     anchor: at(2 * dims, dims),
+    seen: new Float64Array(dims).fill(NaN),
     histogram: at(3 * dims, distanceBins),
   };
+}
+
+/** One after the other. */
+export function joined(parts: readonly ArrayLike<number>[]): Float64Array {
+  const whole = new Float64Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
 
 function scaleInPlace(numbers: Float64Array, factor: number): void {

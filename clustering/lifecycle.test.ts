@@ -29,16 +29,18 @@ function startAt(centroids: number[][]): OnlineStart {
 /** Feeds batches of 100 points drawn by `draw`, each delta folded `lag` deltas late. */
 class Feed {
   readonly events: (LifecycleEvent & { points: number })[] = [];
-  readonly model: OnlineModel;
+  model: OnlineModel;
   readonly #start: OnlineStart;
   readonly #random = new Random(11);
   readonly #waiting: { delta: ReturnType<DeltaAccumulator['take']>; patch: number }[] = [];
   readonly #lag: number;
+  readonly #restarts: boolean;
   #offset = 0;
 
-  constructor(start: OnlineStart, halfLife: number, lag = 0) {
+  constructor(start: OnlineStart, halfLife: number, lag = 0, restarts = false) {
     this.#start = start;
     this.#lag = lag;
+    this.#restarts = restarts;
     this.model = OnlineModel.begin(start, { halfLife: inPoints(halfLife) });
   }
 
@@ -62,6 +64,7 @@ class Feed {
     const next = this.#waiting.shift()!;
     const events = this.model.fold(next.delta, next.patch);
     this.events.push(...events.map((event) => ({ ...event, points: this.model.points })));
+    if (this.#restarts) this.model = OnlineModel.restore(this.model.records());
   }
 
   count(type: LifecycleEvent['type']): number {
@@ -113,6 +116,19 @@ describe('the lifecycle', () => {
     const feed = new Feed(far, 4000, lag).points(24_000, around(...groups));
     for (const group of groups) expect(nearestTo(feed.model, group)).toBeLessThan(1);
     expect(feed.newcomers.length).toBeLessThanOrEqual(8);
+  });
+
+  it('finds the same whatever a look remembers of the last one', () => {
+    const moved = groups.map(([x, y], i) => (i === 0 ? [-60, -60] : [x! + 4, y! + 4]));
+    const [steady, restarted] = [false, true].map((restarts) =>
+      new Feed(startAt(groups), 2000, 0, restarts)
+        .points(10_000, around(...groups))
+        .points(20_000, around(...moved))
+        .points(20_000, around(...groups)),
+    ) as [Feed, Feed];
+    expect(steady.newcomers.length).toBeGreaterThan(1);
+    expect(restarted.events).toEqual(steady.events);
+    expect(restarted.model.records()).toEqual(steady.model.records());
   });
 
   it('leaves a clustering that fits alone', () => {

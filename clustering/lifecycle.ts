@@ -16,6 +16,10 @@
 // (cluster-state.ts): else the far point just seen looks more frequent than it is, and the cluster of a few far points is
 // given up between two of them. A cluster of many points is known to be dead sooner: `lastingWeights`.
 //
+// What a look finds out is remembered for the next one, and only saves work: candidates stay where they are, and centroids hardly
+// move. A candidate that was so much farther from all centroids but its nearest as none has moved since keeps its nearest
+// (G. Hamerly, "Making k-means even faster", 2010).
+//
 // Bounded and slow to change its mind: one act a look, and a newborn or a twin rests for a half-life. Where there are many
 // clusters a look that acted is soon followed by another (online-model.ts), and never by one on the same delta: a look compares
 // all pairs of centroids, and whoever folds has other things to do between two.
@@ -84,14 +88,17 @@ const explainedMax = 0.9;
 /** So many points say more than the longer memory about how much of a cluster there is now. */
 const tellingPoints = 5;
 
+/** What is rounded on the way is less: of two numbers so far apart, the same one is larger without any rounding. */
+const notBelow = 1 + 1e-9;
+
 /** One act, if one is worth it. @returns its events, none when nothing is to be done */
 export function relocate(state: LifecycleState): LifecycleEvent[] {
   const seen = sightings(state);
   const birth = bestBirth(state, seen);
   if (birth === undefined) return [];
-  const death = cheapestDeath(state, seen[birth.index]!.nearest);
-  if (death === undefined || !(birth.gain > gainOverCostMin * death.cost)) return [];
-  return swap(state, seen, birth, death);
+  const costMax = birth.gain / gainOverCostMin;
+  const death = cheapestDeath(state, seen[birth.index]!.nearest, costMax);
+  return death === undefined ? [] : swap(state, seen, birth, death);
 }
 
 /** Notes which clusters have next to no points any more. */
@@ -126,10 +133,7 @@ function isDead(state: LifecycleState, j: number): boolean {
 /** Looks at all candidates anew, and first drops some when there are too many. */
 function sightings(state: LifecycleState): readonly Sighting[] {
   thinPool(state);
-  return boundedByError(
-    state,
-    state.pool.candidates.map((candidate) => sight(state, candidate)),
-  );
+  return boundedByError(state, sightAll(state));
 }
 
 /**
@@ -165,24 +169,32 @@ function boundedByError(
 
 export function thinPool(state: LifecycleState): void {
   if (!state.pool.overfull) return;
-  const worths = state.pool.candidates.map((candidate) => {
-    const { standsFor, square } = sight(state, candidate);
-    return standsFor * square;
-  });
+  const worths = sightAll(state).map(({ standsFor, square }) => standsFor * square);
   state.pool.thin(worths, new Random(state.patch));
 }
 
-function sight({ basis, clusters, decaySince }: LifecycleState, candidate: Candidate): Sighting {
-  let nearest = 0;
-  let square = Infinity;
-  for (let j = 0; j < clusters.length; j++) {
-    const { centroid } = clusters[j]!;
-    const other = squaredDistanceBelow(candidate.point, centroid, basis.scale, square);
-    if (other < square) {
-      square = other;
-      nearest = j;
-    }
+function sightAll(state: LifecycleState): Sighting[] {
+  const moved = movedSinceSeen(state);
+  return state.pool.candidates.map((candidate) => sight(state, candidate, moved));
+}
+
+/** How far a centroid has gone at most since candidates were last looked at, which is now. */
+function movedSinceSeen({ basis, clusters }: LifecycleState): number {
+  let square = 0;
+  for (const { centroid, seen } of clusters) {
+    square = Math.max(square, squaredDistance(centroid, seen, basis.scale));
+    seen.set(centroid);
   }
+  return Math.sqrt(square);
+}
+
+function sight(state: LifecycleState, candidate: Candidate, moved: number): Sighting {
+  const { basis, clusters, decaySince } = state;
+  candidate.othersMin -= moved * notBelow;
+  const { centroid } = clusters[candidate.nearest]!;
+  let square = squaredDistance(candidate.point, centroid, basis.scale);
+  if (!(Math.sqrt(square) < candidate.othersMin)) square = findNearest(state, candidate);
+  const { nearest } = candidate;
   const decay = decaySince(candidate.at);
   const slow = longDecay(decay);
   return {
@@ -196,23 +208,50 @@ function sight({ basis, clusters, decaySince }: LifecycleState, candidate: Candi
   };
 }
 
+/** @returns the squared distance of the nearest, the first of equals */
+function findNearest({ basis, clusters }: LifecycleState, candidate: Candidate): number {
+  candidate.nearest = 0;
+  let square = Infinity;
+  let second = Infinity;
+  for (let j = 0; j < clusters.length; j++) {
+    const { centroid } = clusters[j]!;
+    const other = squaredDistanceBelow(candidate.point, centroid, basis.scale, second);
+    if (other < square) {
+      second = square;
+      square = other;
+      candidate.nearest = j;
+    } else if (other < second) {
+      second = other;
+    }
+  }
+  candidate.othersMin = Math.sqrt(second) / notBelow;
+  return square;
+}
+
 interface Birth {
   readonly index: number;
   readonly gain: number;
 }
 
+/** Each pair is looked at once; what a candidate gains still adds up in the order of the others. */
 function bestBirth({ basis }: LifecycleState, sightings: readonly Sighting[]): Birth | undefined {
-  let best: Birth | undefined;
-  for (let index = 0; index < sightings.length; index++) {
-    const { candidate, square, longWeight } = sightings[index]!;
-    let gain = longWeight * square;
-    for (let i = 0; i < sightings.length; i++) {
-      if (i === index) continue;
-      const other = sightings[i]!;
-      const { point } = other.candidate;
-      const to = squaredDistanceBelow(point, candidate.point, basis.scale, other.square);
-      if (to < other.square) gain += other.standsFor * (other.square - to);
+  const gains = Float64Array.from(sightings, ({ longWeight, square }) => longWeight * square);
+  for (let b = 1; b < sightings.length; b++) {
+    const two = sightings[b]!;
+    const { point, squares } = two.candidate;
+    for (let a = squares.length; a < b; a++) {
+      squares.push(squaredDistance(sightings[a]!.candidate.point, point, basis.scale));
     }
+    for (let a = 0; a < b; a++) {
+      const one = sightings[a]!;
+      const apart = squares[a]!;
+      if (apart < one.square) gains[b]! += one.standsFor * (one.square - apart);
+      if (apart < two.square) gains[a]! += two.standsFor * (two.square - apart);
+    }
+  }
+  let best: Birth | undefined;
+  for (let index = 0; index < gains.length; index++) {
+    const gain = gains[index]!;
     if (gain > (best?.gain ?? 0)) best = { index, gain };
   }
   return best;
@@ -224,13 +263,12 @@ interface Death {
   readonly cost: number;
 }
 
-/** What is rounded on the way is less: a distance of so much more costs no less. */
-const notBelow = 1 + 1e-9;
-
-function cheapestDeath(state: LifecycleState, donor: number): Death | undefined {
+/** Of those that cost less than `costMax`. */
+function cheapestDeath(state: LifecycleState, donor: number, costMax: number): Death | undefined {
   const { basis, clusters, clock } = state;
   const weights = lastingWeights(state);
   let best: Death | undefined;
+  let below = costMax;
   for (let slot = 0; slot < clusters.length; slot++) {
     const { centroid, restsUntil } = clusters[slot]!;
     if (slot === donor || restsUntil > clock) continue;
@@ -241,10 +279,12 @@ function cheapestDeath(state: LifecycleState, donor: number): Death | undefined 
       // Of two that become one, the heavier keeps its name.
       if (a > b) continue;
       const shared = a + b > 0 ? (a * b) / (a + b) : 0;
-      const limit = best === undefined ? Infinity : (best.cost / shared) * notBelow;
+      const limit = (below / shared) * notBelow;
       const other = clusters[heir]!.centroid;
       const cost = shared * squaredDistanceBelow(centroid, other, basis.scale, limit);
-      if (best === undefined || cost < best.cost) best = { slot, heir, cost };
+      if (!(cost < below)) continue;
+      best = { slot, heir, cost };
+      below = cost;
     }
   }
   return best;

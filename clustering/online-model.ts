@@ -24,6 +24,7 @@ import {
   clusterFromRecord,
   clusterToRecord,
   decayCluster,
+  joined,
   longMemory,
   type OnlineBasis,
   type OnlineStart,
@@ -222,7 +223,7 @@ export class OnlineModel {
   headerRecord(): Float64Array {
     const { unit, value } = this.halfLife;
     const time = [this.#clock, this.#newestMs, this.#points, this.#patch, this.#checkedAt];
-    return Float64Array.from([units.indexOf(unit), value, ...time, ...this.#pool.toRecord()]);
+    return joined([[units.indexOf(unit), value, ...time], this.#pool.toRecord()]);
   }
 
   clusterRecord(j: number): Float64Array {
