@@ -14,7 +14,7 @@ const avx512Flags = ['-mavx2', '-mfma', '-mavx512f', '-mavx512bw', '-mavx512dq',
 /** One compilation of kernels.c each; addon.c chooses among them at run time. */
 const variantsOf = {
   x64: {
-    avx512bf16: [...avx512Flags, '-mavx512bf16'],
+    avx512vnni: [...avx512Flags, '-mavx512vnni'],
     avx512: avx512Flags,
     avx2: ['-mavx2', '-mfma'],
     baseline: [],

@@ -1,5 +1,5 @@
 /* The Node-API side of the kernels: checks every column's type and length, then calls one variant with plain pointers.
- * Exports one object of functions per variant this processor can run, the fastest first: { avx512bf16?, avx512?, avx2?, baseline }. */
+ * Exports one object of functions per variant this processor can run, the fastest first: { avx512vnni?, avx512?, avx2?, baseline }. */
 
 #include <node_api.h>
 #include <stdlib.h>
@@ -391,7 +391,7 @@ NAPI_MODULE_INIT() {
   const int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
-    if (__builtin_cpu_supports("avx512bf16")) offer(env, exports, &variant_avx512bf16);
+    if (__builtin_cpu_supports("avx512vnni")) offer(env, exports, &variant_avx512vnni);
     offer(env, exports, &variant_avx512);
   }
   if (avx2) offer(env, exports, &variant_avx2);

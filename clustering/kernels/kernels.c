@@ -14,10 +14,10 @@
  *    centroids are the two nearest, whatever the rounding; else (or when a norm nears overflow) all k are computed exactly.
  * 4. Distances of the winner and the runner-up come from differences in float64: lane l of four adds up the features
  *    l, l + 4, …, and the sum is (0 + 1) + (2 + 3). The lower one wins, equal ones go to the lowest index.
- * 5. For labels alone, where there are products of bfloat16, scores are rough at first: x and c are rounded to x̃ and c̃, which
- *    halves the work. They err by |x − x̃|·|c| + |x̃|·|c − c̃|, both lengths being known, beside g as above with more steps;
- *    norms of at least 2⁻⁶⁰ keep what is flushed to zero below that. Rows whose two lowest are closer than twice that error
- *    are gathered, and get float32 scores. Where these are many, the rest of the call does without.
+ * 5. Where there are products of 16-bit whole numbers, two for the price of one, scores are rough at first: x and c are rounded to
+ *    X and C, in steps of their own, and X·C is exact. Scores err by |X|·|c − C| + |x − X|·|c|, |x − X| being at most √dims/2
+ *    steps. Rows whose scores are closer than twice that error, or that are so long that a feature may not fit, are gathered,
+ *    and get float32 scores. Where these are many, the rest of the call does without.
  *
  * So labels and distances are the same bits as the plain TypeScript kernels', on every machine and at every place in a
  * batch. Statistics are float64, row after row, with the same four lanes. Compile with -ffp-contract=off: only step 1 may
@@ -50,8 +50,8 @@
 #error "no vectors known for this machine"
 #endif
 
-/* Whether there are products of bfloat16 (step 5). */
-#if defined(__AVX512BF16__)
+/* Whether there are products of whole numbers (step 5). */
+#if defined(__AVX512VNNI__)
 #define ROUGH 1
 #else
 #define ROUGH 0
@@ -183,44 +183,48 @@ INLINE int any(ints mask) {
 INLINE int32_t tile_count(int32_t k) { return (k + TILE - 1) / TILE; }
 INLINE size_t tile_floats(int32_t dims) { return (size_t)TILE * (size_t)(dims + 1); }
 INLINE double error_factor(int32_t dims) { return 1.1 * ((dims + 4) * 0x1p-24 + 0x1p-18); }
+/* Whole numbers of a point, with zeros behind them: as many as LANES, and so four pairs, go into. */
+INLINE int32_t rough_stride(int32_t dims) { return (dims + LANES - 1) / LANES * LANES; }
 
 #if ROUGH
-INLINE int32_t pair_count(int32_t dims) { return (dims + 1) / 2; }
-INLINE double rough_floats(int32_t k, int32_t dims) { return 2 + (double)tile_count(k) * TILE * pair_count(dims); }
-INLINE uint32_t rounded_bits(float value) {
-  uint32_t bits;
-  __builtin_memcpy(&bits, &value, sizeof bits);
-  return (bits + 0x8000) & 0xffff0000;
-}
-INLINE float rounded_to_bf16(float value) {
-  const uint32_t bits = rounded_bits(value);
-  __builtin_memcpy(&value, &bits, sizeof value);
-  return value;
-}
+/* Lengths in steps: of the longest centroid; below which no feature of a point is cut off, and this is so many times as long. */
+#define ROUGH_LONGEST 24000
+#define ROUGH_POINT_MAX 32767
+#define ROUGH_REACH 2
+/* |x·c| ≤ ROUGH_LONGEST · ROUGH_POINT_MAX: with this, scores are positive and no more than PADDING, as numbers of either kind. */
+#define ROUGH_BIAS 0x30000000
+/* Norms whose steps float32 can say. */
+#define ROUGH_NORM_MIN 0x1p-60f
 
-/* The largest length of a centroid, the largest error of one, then tiles of −c by pairs of features. */
+INLINE int32_t pair_count(int32_t dims) { return (dims + 1) / 2; }
+INLINE size_t rough_tile_floats(int32_t dims) { return (size_t)TILE * (size_t)(pair_count(dims) + 1); }
+INLINE double rough_floats(int32_t k, int32_t dims) { return 2 + (double)tile_count(k) * (double)rough_tile_floats(dims); }
+INLINE int32_t can_be_stepped(float highest_norm) { return highest_norm < NORM_MAX && highest_norm >= ROUGH_NORM_MIN; }
+
+/* Steps of points in 1, the largest error of a centroid in its steps, then tiles of −c by pairs of features. */
 static void pack_rough(const float *centroids, int32_t k, int32_t dims, float highest_norm, float *rough) {
-  const int32_t pairs = pair_count(dims);
+  if (!can_be_stepped(highest_norm)) return;
+  const double longest = __builtin_sqrt(highest_norm) * (1 + 0x1p-20), steps = ROUGH_LONGEST / longest;
+  rough[0] = (float)(ROUGH_POINT_MAX / (ROUGH_REACH * longest));
   double error = 0;
-  uint32_t *out = (uint32_t *)(rough + 2);
   for (int32_t j = 0; j < tile_count(k) * TILE; j++) {
-    double square = 0;
-    for (int32_t d = 0; d < 2 * pairs; d += 2) {
-      uint32_t both = 0;
-      for (int32_t i = 0; i < 2 && j < k && d + i < dims; i++) {
-        const float value = -centroids[(size_t)j * dims + d + i];
-        const double difference = (double)value - rounded_to_bf16(value);
-        square += difference * difference;
-        both |= i == 0 ? rounded_bits(value) >> 16 : rounded_bits(value);
-      }
-      out[((size_t)(j / TILE) * pairs + d / 2) * TILE + j % TILE] = both;
+    int32_t *column = (int32_t *)(rough + 2 + j / TILE * rough_tile_floats(dims)) + j % TILE;
+    double norm = 0, square = 0;
+    for (int32_t d = 0; d < 2 * pair_count(dims); d++) {
+      const double value = j < k && d < dims ? -centroids[(size_t)j * dims + d] * steps : 0, whole = __builtin_rint(value);
+      norm += value * value;
+      square += (value - whole) * (value - whole);
+      int32_t *pair = column + (d / 2 + 1) * TILE;
+      *pair = d % 2 ? *pair | (int32_t)whole << 16 : (int32_t)whole & 0xffff;
     }
+    /* From |c|² in steps of centroids to |c|²/2 in those of products. */
+    *column = ROUGH_BIAS + (int32_t)__builtin_rint(norm / 2 * rough[0] / steps);
     if (square > error) error = square;
   }
-  rough[0] = (float)(__builtin_sqrt(highest_norm) * (1 + 0x1p-20));
   rough[1] = (float)(__builtin_sqrt(error) * (1 + 0x1p-20));
 }
 #else
+INLINE size_t rough_tile_floats(int32_t dims) { return 0 * (size_t)dims; }
 INLINE double rough_floats(int32_t k, int32_t dims) { return 0 * (double)(k + dims); }
 #endif
 
@@ -230,7 +234,7 @@ double EXPORT(panel_floats)(int32_t k, int32_t dims) {
 }
 
 /* Floats of scratch space: one block of turned points, and one of points gathered for a second look. */
-double EXPORT(scratch_floats)(int32_t dims) { return (ROUGH ? 2.0 : 1.0) * BLOCK * dims; }
+double EXPORT(scratch_floats)(int32_t dims) { return (double)BLOCK * (ROUGH ? rough_stride(dims) + dims : dims); }
 
 void EXPORT(pack)(const float *centroids, int32_t k, int32_t dims, float *panels) {
   const int32_t tiles = tile_count(k);
@@ -332,15 +336,21 @@ INLINE void score_tile(const float *turned, int32_t dims, const float *tile, int
 }
 
 #if ROUGH
+/* GCC 12 copies every sum before it adds to it when told by the intrinsic. */
+INLINE void add_products(floats *sums, floats x, ints value) { __asm__("vpdpwssd %2, %1, %0" : "+v"(*sums) : "v"(x), "v"(value)); }
+
+/* Scores that are whole numbers: positive, so as floats they are in the same order. */
 INLINE void score_tile_roughly(const float *turned, int32_t dims, const float *tile, const float *rough, int32_t count,
                                floats scores[TILE][2]) {
-  for (int32_t c = 0; c < count; c++) scores[c][0] = scores[c][1] = broadcast(tile[c]);
-  for (int32_t pair = 0; pair < pair_count(dims); pair++, rough += TILE, turned += BLOCK) {
-    const __m512bh x0 = (__m512bh)((const floats *)turned)[0], x1 = (__m512bh)((const floats *)turned)[1];
+  (void)tile;
+  for (int32_t c = 0; c < count; c++) scores[c][0] = scores[c][1] = (floats)broadcast_int(((const ints_apart *)rough)[c]);
+  for (int32_t pair = 0; pair < pair_count(dims); pair++, turned += BLOCK) {
+    rough += TILE;
+    const floats x0 = ((const floats *)turned)[0], x1 = ((const floats *)turned)[1];
     for (int32_t c = 0; c < count; c++) {
-      const __m512bh value = (__m512bh)broadcast_int(((const ints_apart *)rough)[c]);
-      scores[c][0] = (floats)_mm512_dpbf16_ps((__m512)scores[c][0], x0, value);
-      scores[c][1] = (floats)_mm512_dpbf16_ps((__m512)scores[c][1], x1, value);
+      const ints value = broadcast_int(((const ints_apart *)rough)[c]);
+      add_products(&scores[c][0], x0, value);
+      add_products(&scores[c][1], x1, value);
     }
   }
 }
@@ -417,7 +427,7 @@ INLINE void lowest_of_block(const float *turned, int32_t dims, const float *pane
       for (int32_t b = 0; b < share; b += LINE) __builtin_prefetch(next + b);
       next += share;
       const int32_t rest = k - t * TILE, count = rest < TILE ? rest : TILE;
-      const float *rough_tile = rough ? rough + (size_t)t * TILE * ((dims + 1) / 2) : 0;
+      const float *rough_tile = rough ? rough + (size_t)t * rough_tile_floats(dims) : 0;
       const int32_t number = (t - chunk) * TILE;
       keep_lowest_of(turned, dims, panels + t * tile_floats(dims), rough_tile, count, number, three, &keys);
     }
@@ -572,62 +582,104 @@ INLINE void label_distances(const Model *model, const float *block, int32_t rows
   }
 }
 
+/* The two nearest of a row, these being the two, in whatever order. */
+INLINE void tell_two(const Model *model, const float *x, int32_t label, int32_t other, int32_t *labels, float *nearest,
+                     float *second) {
+  double distances[2];
+  exact_pair(x, centroid(model, label), centroid(model, other), model->dims, distances);
+  const int swapped = distances[1] < distances[0] || (distances[1] == distances[0] && other < label);
+  *labels = swapped ? other : label;
+  *nearest = (float)distances[swapped];
+  *second = (float)distances[!swapped];
+}
+
+/* As label_block, the two nearest. */
+static int32_t two_of_block(const Model *model, const float *block, int32_t rows, int32_t filled, float *scratch,
+                            int32_t *labels, float *nearest, float *second) {
+  const int32_t k = model->k, scorable = k > 1 && model->highest_norm < NORM_MAX;
+  int32_t scanned = 0;
+  Scored scored;
+  if (scorable) score_block(model, block, filled, 1, scratch, &scored);
+  for (int32_t row = 0; row < rows; row++) {
+    const float *x = block + (size_t)row * model->dims;
+    int32_t label = 0, other = 0, sure = 0;
+    if (scorable) {
+      label = scored.first_label[row];
+      other = scored.second_label[row];
+      if (label < k && other < k) {
+        const float norm = model->norms[label] > model->norms[other] ? model->norms[label] : model->norms[other];
+        sure = scored.third[row] - scored.second[row] > gap_needed(model, scored.norms[row], norm);
+      }
+    }
+    if (sure) {
+      tell_two(model, x, label, other, labels + row, nearest + row, second + row);
+    } else {
+      double distances[2];
+      labels[row] = exact_scan(x, model->centroids, k, model->dims, distances);
+      nearest[row] = (float)distances[0];
+      second[row] = (float)distances[1];
+      scanned++;
+    }
+  }
+  return scanned;
+}
+
 #if ROUGH
-/* Shapes for which rough scores pay, and norms for which their error is what step 5 says. */
+/* Shapes for which rough scores pay. */
 #define ROUGH_K_MIN 16
 #define ROUGH_DIMS_MIN 8
 #define ROUGH_DIMS_MAX 4096
-#define ROUGH_NORM_MIN 0x1p-60f
 /* Blocks after which it is judged whether rough scores settle enough: a third of the rows may need a second look. */
 #define ROUGH_TRIAL 8
 
 INLINE int can_be_rough(const Model *model) {
   return model->k >= ROUGH_K_MIN && model->dims >= ROUGH_DIMS_MIN && model->dims <= ROUGH_DIMS_MAX &&
-         model->highest_norm < NORM_MAX && model->highest_norm >= ROUGH_NORM_MIN;
+         can_be_stepped(model->highest_norm);
 }
 
-/* As turn_rows, two features of a row in each lane; the squared length of what rounding took away goes to `error`. */
-INLINE floats turn_pairs(const float *p, int32_t dims, float *turned, floats *error) {
-  floats less = {0}, lost = {0}, four[6];
-  four[4] = four[5] = (floats){0};
-  for (int32_t d = 0; d < dims; d += 4) {
-    const int32_t before = d + 4 <= dims ? 0 : d + 4 - dims;
-    turn_four(p + d - before, (size_t)dims, four);
-    for (int i = 0; i < 4 - before; i += 2, turned += BLOCK) {
-      ints halves[2];
-      for (int half = 0; half < 2; half++) {
-        const floats value = i + half + before < 4 ? four[i + half + before] : (floats){0};
-        halves[half] = ((ints)value + 0x8000) & (int32_t)0xffff0000;
-        const floats difference = value - (floats)halves[half];
-        less = less_product(less, value, value);
-        lost = less_product(lost, difference, difference);
-      }
-      *(ints *)turned = (ints)((uints)halves[0] >> 16) | halves[1];
+/* A block in whole numbers: one vector of points per pair of features; their squared lengths, or the largest number. */
+INLINE void turn_pairs(const float *block, int32_t dims, float steps, float *turned, ints norms[2]) {
+  const int32_t stride = rough_stride(dims);
+  int16_t *const rows = (int16_t *)(turned + BLOCK * stride / 2);
+  for (int32_t row = 0; row < BLOCK; row++) {
+    for (int32_t d = 0; d < dims; d += LANES) {
+      const __mmask16 there = (__mmask16)(dims - d < LANES ? (1 << (dims - d)) - 1 : -1);
+      const __m512 value = _mm512_maskz_loadu_ps(there, block + (size_t)row * dims + d);
+      const __m512i whole = _mm512_cvtps_epi32(_mm512_mul_ps(value, _mm512_set1_ps(steps)));
+      _mm256_storeu_si256((__m256i_u *)(rows + row * stride + d), _mm512_cvtsepi32_epi16(whole));
     }
   }
-  *error = -lost;
-  return -less;
+  norms[0] = norms[1] = (ints){0};
+  for (int32_t pair = 0; pair < stride / 2; pair += 4) {
+    for (int p = 0; p < 2; p++) {
+      floats four[4];
+      turn_four((const float *)(rows + p * LANES * stride) + pair, (size_t)stride / 2, four);
+      for (int i = 0; i < 4; i++) {
+        *(floats *)(turned + (pair + i) * BLOCK + p * LANES) = four[i];
+        norms[p] = (ints)_mm512_dpwssds_epi32((__m512i)norms[p], (__m512i)four[i], (__m512i)four[i]);
+      }
+    }
+  }
 }
 
-/* Labels of a whole block where the rough scores settle them. Returns a bit for each row that they leave open. */
-INLINE uint32_t label_block_roughly(const Model *model, const float *block, float *scratch, int32_t *labels) {
+/* The nearest of a whole block, or the two nearest, where rough scores settle them. @returns a bit for each row they leave open */
+INLINE uint32_t settle_roughly(const Model *model, const float *block, int two, float *scratch, int32_t *first,
+                               int32_t *second) {
   const int32_t dims = model->dims;
   const float *rough = model->norms + model->k + 1;
-  const float longest = rough[0], worst = rough[1], norm_highest = model->highest_norm;
-  const float g = (float)(1.2 * ((4 * dims + 16) * 0x1p-24 + 0x1p-18));
-  floats norms[2], errors[2];
+  const float least = (float)(1.02 * ROUGH_LONGEST * __builtin_sqrt(dims) + 80);
+  ints norms[2];
   Lowest lowest[2];
   uint32_t open = 0;
+  turn_pairs(block, dims, rough[0], scratch, norms);
+  lowest_of_block(scratch, dims, model->panels, rough + 2, model->k, two, (const char *)(block + (size_t)BLOCK * dims), lowest);
   for (int p = 0; p < 2; p++) {
-    norms[p] = turn_pairs(block + (size_t)(p * LANES) * dims, dims, scratch + p * LANES, &errors[p]);
-  }
-  lowest_of_block(scratch, dims, model->panels, rough + 2, model->k, 0,
-                  (const char *)(block + (size_t)BLOCK * dims), lowest);
-  for (int p = 0; p < 2; p++) {
-    const floats length = (floats)_mm512_sqrt_ps((__m512)norms[p]), lost = (floats)_mm512_sqrt_ps((__m512)errors[p]);
-    const floats needed = 2.02f * (lost * longest + length * worst) + g * norms[p] + 3.1f * g * norm_highest;
-    const ints sure = (lowest[p].second - lowest[p].first > needed) & (norms[p] >= ROUGH_NORM_MIN);
-    *(ints *)(labels + p * LANES) = lowest[p].first_chunk + ((ints)lowest[p].first & NUMBER);
+    const floats length = (floats)_mm512_sqrt_ps(_mm512_cvtepi32_ps((__m512i)norms[p]));
+    const ints gap = two ? (ints)lowest[p].third - (ints)lowest[p].second : (ints)lowest[p].second - (ints)lowest[p].first;
+    const ints sure = ((floats)_mm512_cvtepi32_ps((__m512i)gap) > 2.02f * rough[1] * length + least) &
+                      (norms[p] < ROUGH_POINT_MAX * ROUGH_POINT_MAX);
+    *(ints *)(first + p * LANES) = lowest[p].first_chunk + ((ints)lowest[p].first & NUMBER);
+    if (two) *(ints *)(second + p * LANES) = lowest[p].second_chunk + ((ints)lowest[p].second & NUMBER);
     open |= (uint32_t)(uint16_t)~_mm512_movepi32_mask((__m512i)sure) << (p * LANES);
   }
   return open;
@@ -639,45 +691,57 @@ typedef struct {
   float *points;
 } Open;
 
-INLINE int32_t settle(const Model *model, Open *open, float *scratch, int32_t *labels, float *distances) {
+/* Rare, so once for all. */
+static __attribute__((noinline)) int32_t settle(const Model *model, Open *open, float *scratch, int32_t *labels,
+                                                float *distances, float *second) {
   const int32_t count = open->count, dims = model->dims;
   int32_t own[BLOCK];
-  float exact[BLOCK];
+  float exact[BLOCK], others[BLOCK];
   /* A whole block is turned faster than part of one. */
   for (int32_t row = count; row < BLOCK; row++) {
     __builtin_memcpy(open->points + (size_t)row * dims, open->points, sizeof(float) * dims);
   }
-  const int32_t scanned = label_block(model, open->points, count, BLOCK, scratch, own);
-  if (distances) label_distances(model, open->points, count, own, exact);
+  const int32_t scanned = second ? two_of_block(model, open->points, count, BLOCK, scratch, own, exact, others)
+                                 : label_block(model, open->points, count, BLOCK, scratch, own);
+  if (distances && !second) label_distances(model, open->points, count, own, exact);
   for (int32_t i = 0; i < count; i++) {
     labels[open->rows[i]] = own[i];
     if (distances) distances[open->rows[i]] = exact[i];
+    if (second) second[open->rows[i]] = others[i];
   }
   open->count = 0;
   return scanned;
 }
 
-/* Takes whole blocks as long as rough scores pay. Returns how many rows are done. */
-static int32_t nearest_roughly(const Model *model, const float *points, int32_t n, float *scratch, int32_t *labels,
-                               float *distances, int32_t *scanned) {
+/* Takes whole blocks as long as rough scores pay; with `second`, for the two nearest. Returns how many rows are done. */
+INLINE int32_t nearest_roughly(const Model *model, const float *points, int32_t n, float *scratch, int32_t *labels,
+                               float *distances, float *second, int32_t *scanned) {
   const int32_t dims = model->dims;
-  Open open = {.points = scratch + (size_t)BLOCK * dims};
+  Open open = {.points = scratch + BLOCK * rough_stride(dims)};
   int32_t from = 0, reopened = 0;
   for (; from + BLOCK <= n; from += BLOCK) {
     if (from >= ROUGH_TRIAL * BLOCK && reopened > from / 3) break;
     const float *block = points + (size_t)from * dims;
-    uint32_t left = label_block_roughly(model, block, scratch, labels + from);
+    int32_t others[BLOCK];
+    const uint32_t left = settle_roughly(model, block, second != 0, scratch, labels + from, others);
     reopened += __builtin_popcount(left);
-    for (; left; left &= left - 1) {
-      const int32_t row = __builtin_ctz(left);
+    for (uint32_t rest = left; rest; rest &= rest - 1) {
+      const int32_t row = __builtin_ctz(rest);
       labels[from + row] = 0;
       __builtin_memcpy(open.points + (size_t)open.count * dims, block + (size_t)row * dims, sizeof(float) * dims);
       open.rows[open.count++] = from + row;
-      if (open.count == BLOCK) *scanned += settle(model, &open, scratch, labels, distances);
+      if (open.count == BLOCK) *scanned += settle(model, &open, scratch, labels, distances, second);
     }
-    if (distances) label_distances(model, block, BLOCK, labels + from, distances + from);
+    if (second) {
+      for (uint32_t rest = ~left; rest; rest &= rest - 1) {
+        const int32_t row = __builtin_ctz(rest), at = from + row;
+        tell_two(model, block + (size_t)row * dims, labels[at], others[row], labels + at, distances + at, second + at);
+      }
+    } else if (distances) {
+      label_distances(model, block, BLOCK, labels + from, distances + from);
+    }
   }
-  if (open.count > 0) *scanned += settle(model, &open, scratch, labels, distances);
+  if (open.count > 0) *scanned += settle(model, &open, scratch, labels, distances, second);
   return from;
 }
 #endif
@@ -688,7 +752,7 @@ int32_t EXPORT(nearest)(const float *points, int32_t n, int32_t dims, const floa
   const Model model = model_of(centroids, k, dims, panels);
   int32_t scanned = 0, from = 0;
 #if ROUGH
-  if (can_be_rough(&model)) from = nearest_roughly(&model, points, n, scratch, labels, distances, &scanned);
+  if (can_be_rough(&model)) from = nearest_roughly(&model, points, n, scratch, labels, distances, 0, &scanned);
 #endif
   for (; from < n; from += BLOCK) {
     const int32_t rows = n - from < BLOCK ? n - from : BLOCK;
@@ -703,41 +767,14 @@ int32_t EXPORT(nearest)(const float *points, int32_t n, int32_t dims, const floa
 int32_t EXPORT(nearest_two)(const float *points, int32_t n, int32_t dims, const float *centroids, int32_t k,
                             const float *panels, float *scratch, int32_t *labels, float *nearest, float *second) {
   const Model model = model_of(centroids, k, dims, panels);
-  const int scorable = k > 1 && model.highest_norm < NORM_MAX;
-  int32_t scanned = 0;
-  for (int32_t from = 0; from < n; from += BLOCK) {
+  int32_t scanned = 0, from = 0;
+#if ROUGH
+  if (can_be_rough(&model)) from = nearest_roughly(&model, points, n, scratch, labels, nearest, second, &scanned);
+#endif
+  for (; from < n; from += BLOCK) {
     const int32_t rows = n - from < BLOCK ? n - from : BLOCK;
     const float *block = points + (size_t)from * dims;
-    Scored scored;
-    if (scorable) score_block(&model, block, rows, 1, scratch, &scored);
-    for (int32_t row = 0; row < rows; row++) {
-      const float *x = block + (size_t)row * dims;
-      double distances[2];
-      int32_t label = 0, other = 0, sure = 0;
-      if (scorable) {
-        label = scored.first_label[row];
-        other = scored.second_label[row];
-        if (label < k && other < k) {
-          const float norm = model.norms[label] > model.norms[other] ? model.norms[label] : model.norms[other];
-          sure = scored.third[row] - scored.second[row] > gap_needed(&model, scored.norms[row], norm);
-        }
-      }
-      if (sure) {
-        exact_pair(x, centroid(&model, label), centroid(&model, other), dims, distances);
-        if (distances[1] < distances[0] || (distances[1] == distances[0] && other < label)) {
-          const double nearer = distances[1];
-          distances[1] = distances[0];
-          distances[0] = nearer;
-          label = other;
-        }
-      } else {
-        label = exact_scan(x, centroids, k, dims, distances);
-        scanned++;
-      }
-      labels[from + row] = label;
-      nearest[from + row] = (float)distances[0];
-      second[from + row] = (float)distances[1];
-    }
+    scanned += two_of_block(&model, block, rows, rows, scratch, labels + from, nearest + from, second + from);
   }
   return scanned;
 }
@@ -836,13 +873,18 @@ static inline float clamped(double value, double limit) {
   return (float)(value > limit ? limit : value < -limit ? -limit : value);
 }
 
+static inline float clamped_float(float value, float limit) {
+  const float low = limit < value ? limit : value;
+  return -limit > low ? -limit : low;
+}
+
 #if defined(__FMA__)
 #define SCALED_AT_ONCE 64
 
 /* Whether nothing on the way to a quotient overflows, or loses bits that count. */
 static int are_moderate(const double *mean, const double *scale, int32_t dims) {
   int moderate = 1;
-  for (int32_t d = 0; d < dims; d++) moderate &= fabs(mean[d]) < 0x1p300 && scale[d] > 0x1p-300 && scale[d] < 0x1p300;
+  for (int32_t d = 0; d < dims; d++) moderate &= __builtin_fabs(mean[d]) < 0x1p300 && scale[d] > 0x1p-300 && scale[d] < 0x1p300;
   return moderate;
 }
 
@@ -865,7 +907,7 @@ static void scale_by_products(const float *values, int32_t n, int32_t dims, cons
         double negative = value * inverse[d];
         negative = __builtin_fma(__builtin_fma(negative, s[d], value), inverse[d], negative);
         negative = __builtin_fma(__builtin_fma(negative, s[d], value), inverse[d], negative);
-        scaled[d] = clamped(-negative, limit);
+        scaled[d] = clamped_float((float)-negative, (float)limit);
       }
     }
   }

@@ -11,7 +11,7 @@ import { loadWasmKernels } from './wasm.ts';
 
 const native = nativeSets();
 const sets = [
-  ...['native avx512bf16', 'native avx512', 'native avx2', 'native baseline'].map((layout) => ({
+  ...['native avx512vnni', 'native avx512', 'native avx2', 'native baseline'].map((layout) => ({
     name: layout,
     kernels: native.find((each) => each.layout === layout),
   })),
@@ -288,6 +288,7 @@ for (const { name, kernels } of sets) {
           const wanted = nearestAndDistanceBy(referenceKernels, each);
           expect(nearestAndDistanceBy(own, each)).toEqual(wanted);
           expect(nearestBy(own, each)).toEqual(wanted.labels);
+          expect(nearestTwoBy(own, each)).toEqual(nearestTwoBy(referenceKernels, each));
           const sums = fusedBy(referenceKernels, each);
           expect(fusedBy(own, each)).toEqual(sums);
         }

@@ -41,4 +41,4 @@ typedef struct {
                    int32_t n, int32_t salt, double rank, const double *edges, double *histogram);
 } Variant;
 
-extern const Variant variant_avx512bf16, variant_avx512, variant_avx2, variant_baseline;
+extern const Variant variant_avx512vnni, variant_avx512, variant_avx2, variant_baseline;
