@@ -8,8 +8,8 @@
 //              V8 collected, where a steady stream has 35
 //
 // `interrupt-budget`: how much of a function runs before it is compiled with all optimizations; four times V8's own. What a
-// processor does per point is machine code or a few loops, which reach it within moments; the hundreds of functions around them
-// that run once per request or batch cost more to compile than they take in minutes.
+// processor does per point is machine code or a few loops, which reach it within moments; the hundred functions around them that
+// run once per request or batch cost more to compile, while a backlog is worked off, than they take.
 
 import { setFlagsFromString } from 'node:v8';
 
